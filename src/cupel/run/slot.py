@@ -1,0 +1,147 @@
+"""What a worker hands to an entry: device, precision, compilation and the update step, as settings of a run.
+
+`TorchSlot` implements `cupel.spec.protocols.Slot` for entries that need torch, `PlainSlot` for those that do not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+from cupel.spec.card import Scalar
+from cupel.spec.errors import UnsupportedError
+
+AMPERE = 8
+"""Major compute capability from which NVIDIA devices have tf32 and bf16."""
+
+
+class PlainSlot:
+    """A slot without torch: the CPU, and nothing to wrap."""
+
+    def __init__(self, *, device: str, settings: Mapping[str, Scalar], threads: int) -> None:
+        self.device: Any = device
+        self.dtype: Any = None
+        self.precision = str(settings.get("precision", "fp32"))
+        self.settings = dict(settings)
+        self.threads = threads
+        self.rank = 0
+        self.world = 1
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Nothing to cast."""
+        return contextlib.nullcontext()
+
+    def compile(self, function: Any) -> Any:
+        """The function itself."""
+        return function
+
+    def sync(self) -> None:
+        """Nothing to wait for."""
+
+    def prepare(self, model: Any, optimizer_factory: Callable[[Any], Any]) -> Any:
+        """Refused: training needs torch."""
+        raise UnsupportedError("slot.prepare was called by an entry whose card does not need torch; add needs=('torch',).")
+
+    def step(self, loss: Any, clip_norm: float | None = None) -> None:
+        """Refused: training needs torch."""
+        raise UnsupportedError("slot.step was called by an entry whose card does not need torch; add needs=('torch',).")
+
+    def generator(self, seed: int) -> Any:
+        """A `random.Random`, seeded."""
+        import random
+
+        return random.Random(seed)
+
+
+class TorchSlot:
+    """A slot with torch on one device.
+
+    Args:
+        device: `cpu`, `cuda:0`, ...
+        settings: every setting of the card with this run's value (`precision`, `compile`, ...).
+        threads: intra-op threads.
+
+    Raises:
+        UnsupportedError: the device does not have the precision.
+    """
+
+    def __init__(self, *, device: str, settings: Mapping[str, Scalar], threads: int) -> None:
+        import torch
+
+        self._torch = torch
+        self.device: Any = torch.device(device)
+        self.precision = str(settings.get("precision", "fp32"))
+        self.settings = dict(settings)
+        self.threads = threads
+        self.rank = 0
+        self.world = 1
+        self._model: Any = None
+        self._optimizer: Any = None
+        self._scaler: Any = None
+        self._set_precision()
+
+    def _set_precision(self) -> None:
+        """Set the process-wide matmul mode and this slot's dtype."""
+        torch = self._torch
+        is_cuda = self.device.type == "cuda"
+        is_ampere = is_cuda and (torch.version.hip is not None or torch.cuda.get_device_capability(self.device)[0] >= AMPERE)
+        if self.precision == "tf32" and not is_ampere:
+            raise UnsupportedError(f"precision=tf32 was asked on {self.device}; it needs an NVIDIA GPU of compute capability 8 or more. Take fp32 or bf16.")
+        if self.precision == "bf16" and is_cuda and not is_ampere:
+            raise UnsupportedError(f"precision=bf16 was asked on {self.device}, which has no bf16 units. Take fp16.")
+        torch.set_float32_matmul_precision("high" if self.precision == "tf32" else "highest")
+        if is_cuda:
+            torch.backends.cudnn.allow_tf32 = self.precision == "tf32"
+        self.dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.precision, torch.float32)
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Mixed precision at bf16 and fp16, nothing at fp32 and tf32."""
+        if self.precision in ("fp32", "tf32"):
+            return contextlib.nullcontext()
+        if self.precision not in ("bf16", "fp16"):
+            raise UnsupportedError(f"precision={self.precision} has no mixed-precision mode; take fp32, tf32, bf16 or fp16.")
+        return self._torch.autocast(self.device.type, dtype=self.dtype)
+
+    def compile(self, function: Any) -> Any:
+        """`torch.compile` where the run's `compile` setting is true."""
+        if not self.settings.get("compile", False):
+            return function
+        return self._torch.compile(function)
+
+    def sync(self) -> None:
+        """Wait for the device."""
+        if self.device.type != "cpu":
+            self._torch.accelerator.synchronize(self.device)
+
+    def prepare(self, model: Any, optimizer_factory: Callable[[Any], Any]) -> Any:
+        """Model on the device, compiled if asked; its optimiser is kept for `step`."""
+        model = model.to(self.device)
+        self._optimizer = optimizer_factory(model.parameters())
+        self._scaler = self._torch.amp.GradScaler(self.device.type) if self.precision == "fp16" else None
+        self._model = model
+        return self.compile(model)
+
+    def step(self, loss: Any, clip_norm: float | None = None) -> None:
+        """Backward, unscale and clip where asked, update, clear the gradients."""
+        if self._optimizer is None:
+            raise UnsupportedError("slot.step was called before slot.prepare; prepare the model in setup.")
+        if self._scaler is None:
+            loss.backward()
+        else:
+            self._scaler.scale(loss).backward()
+        if clip_norm is not None:
+            if self._scaler is not None:
+                self._scaler.unscale_(self._optimizer)
+            self._torch.nn.utils.clip_grad_norm_(self._model.parameters(), clip_norm)
+        if self._scaler is None:
+            self._optimizer.step()
+        else:
+            self._scaler.step(self._optimizer)
+            self._scaler.update()
+        self._optimizer.zero_grad(set_to_none=True)
+
+    def generator(self, seed: int) -> Any:
+        """A generator on the device, seeded."""
+        return self._torch.Generator(self.device).manual_seed(seed)

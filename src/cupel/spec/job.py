@@ -1,0 +1,127 @@
+"""A job: one launch or check as data, and its identity.
+
+A job says all that a worker needs and nothing else: it can be printed, hashed, stored and replayed. Its id is a hash of
+what was asked (entry, kind, size, settings, seed, launch index, ranks) and of the entry's source. A setting at its default has no
+part in the id, so a new setting leaves old ids alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from cupel.spec.card import Scalar
+
+ID_DIGITS = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One launch (or one `sane` check) of an entry.
+
+    Args:
+        entry: `kind/stem` of the entry (`workload/matmul`).
+        source: path of the entry's file.
+        digest: digest of that file's text.
+        kind: `launch` to measure, `sane` to check the work.
+        size: name of the size.
+        sizes: its numbers, overrides included.
+        overrides: those of `sizes` that differ from the card's.
+        settings: the settings that differ from their defaults.
+        device: `cpu`, `cuda:0`, ...
+        threads: intra-op threads.
+        seed: root of the job's seed streams.
+        launch: index of the launch, from 0.
+        ranks: number of processes.
+        stepping_s: seconds to go on stepping.
+        timeout_s: seconds after which the job is ended.
+    """
+
+    entry: str
+    source: str
+    digest: str
+    kind: Literal["launch", "sane"] = "launch"
+    size: str = "small"
+    sizes: Mapping[str, Scalar] = field(default_factory=dict)
+    overrides: Mapping[str, Scalar] = field(default_factory=dict)
+    settings: Mapping[str, Scalar] = field(default_factory=dict)
+    device: str = "cpu"
+    threads: int = 1
+    seed: int = 0
+    launch: int = 0
+    ranks: int = 1
+    stepping_s: float = 3.0
+    timeout_s: float = 240.0
+
+    @property
+    def stem(self) -> str:
+        """The entry's name without its kind."""
+        return self.entry.partition("/")[2]
+
+    @property
+    def cell(self) -> str:
+        """What launches have in common: entry, size and everything set, in words that sort."""
+        return cell_key(self.entry, self.size, self.overrides, self.settings, self.device, self.threads)
+
+    @property
+    def id(self) -> str:
+        """The job's name on disk: stem, size and launch for people, a hash for identity."""
+        asked: dict[str, Any] = {
+            "entry": self.entry,
+            "digest": self.digest,
+            "kind": self.kind,
+            "size": self.size,
+            "seed": self.seed,
+            "launch": self.launch,
+            "device": self.device,
+        }
+        for name, value, default in (
+            ("overrides", dict(self.overrides), {}),
+            ("settings", dict(self.settings), {}),
+            ("threads", self.threads, 1),
+            ("ranks", self.ranks, 1),
+        ):
+            if value != default:
+                asked[name] = value
+        text = json.dumps(asked, sort_keys=True, separators=(",", ":"))
+        mark = hashlib.blake2b(text.encode(), digest_size=ID_DIGITS // 2).hexdigest()
+        label = "sane" if self.kind == "sane" else f"{self.launch:03d}"
+        return f"{self.stem}.{self.size}.{label}.{mark}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The job as plain data."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Job:
+        """A job from plain data; keys that a newer version wrote are ignored."""
+        known = {f.name for f in dataclasses.fields(cls)}
+        return cls(**{k: v for k, v in data.items() if k in known})
+
+
+def cell_key(
+    entry: str,
+    size: str,
+    overrides: Mapping[str, Scalar],
+    settings: Mapping[str, Scalar],
+    device: str,
+    threads: int,
+) -> str:
+    """The key that launches of one cell share: `workload/matmul small precision=bf16 on cpu`.
+
+    The device's kind is part of it (`cuda`), its index is not: two cards of one machine are the same cell.
+    """
+    parts = [f"{k}={v}" for k, v in sorted({**overrides, **settings}.items())]
+    if threads != 1:
+        parts.append(f"threads={threads}")
+    return " ".join([entry, size, *parts, "on", device.partition(":")[0]])
+
+
+def digest_text(text: str) -> str:
+    """Digest of an entry's source; line ends and trailing blanks have no part in it."""
+    plain = "\n".join(line.rstrip() for line in text.splitlines()).strip()
+    return hashlib.blake2b(plain.encode(), digest_size=8).hexdigest()
