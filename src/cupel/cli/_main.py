@@ -1,0 +1,153 @@
+"""From the words of a command to a verb's module and an exit code.
+
+A verb is a file in this folder with a docstring (its first line is the summary in `cupel --help`), with
+`add_arguments(parser)` and with `main(args) -> int`. Files that begin with an underscore are no verbs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import functools
+import importlib
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from cupel.spec.errors import CupelError, UnknownNameError
+
+FOLDER = Path(__file__).parent
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+"""What a shell reports of a program that wrote to a closed pipe; no verb returns it."""
+USAGE = 2
+ORDER = ("list", "show", "run", "resume", "report", "compare", "power", "doctor", "explain", "where", "new")
+"""How `cupel --help` sorts the verbs: from finding something to run to understanding what came out."""
+
+HELP = """\
+usage: cupel VERB [options]
+       cupel VERB --help
+       cupel --version
+
+Measures AI machines and compares ML methods, and says how sure it is.
+
+verbs:
+{verbs}
+
+start here:
+  cupel list              what there is to run
+  cupel run smoke         measure this machine, in a few minutes
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: the words after `cupel`; the process's own where None.
+
+    Returns:
+        The exit code: 0 ok, 1 a job failed, 2 usage, 3 contradicted or slower, 4 nothing could run, 130 interrupted.
+    """
+    words = sys.argv[1:] if argv is None else list(argv)
+    try:
+        code = _dispatch(words)
+        sys.stdout.flush()
+    except SystemExit as stop:  # argparse: --help, or a usage error that it has already shown
+        return stop.code if isinstance(stop.code, int) else USAGE
+    except CupelError as error:
+        print(f"cupel: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("cupel: interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        _drop_output()
+        return BROKEN_PIPE
+    except Exception as error:  # the last resort: a traceback is for those who ask for one
+        if os.environ.get("CUPEL_DEBUG") == "1":
+            raise
+        _report_fault(words, error)
+        return 1
+    return code
+
+
+def verbs() -> dict[str, str]:
+    """Every verb with its summary, read from the files without importing them."""
+    found = {path.stem: _summary(path) for path in FOLDER.glob("[!_]*.py")}
+    first = [verb for verb in ORDER if verb in found]
+    return {verb: found[verb] for verb in [*first, *sorted(set(found) - set(first))]}
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors name the close options, and whose help fits 80 columns."""
+
+    def __init__(self, prog: str, description: str) -> None:
+        width = min(80, shutil.get_terminal_size().columns)
+        formatter = functools.partial(argparse.RawDescriptionHelpFormatter, width=width, max_help_position=26)
+        super().__init__(prog=prog, description=description, formatter_class=formatter, allow_abbrev=False)
+
+    def parse_words(self, words: Sequence[str]) -> argparse.Namespace:
+        """The arguments in a command's words; a usage error where one is unknown."""
+        args, unknown = self.parse_known_args(words)
+        if unknown:
+            name = unknown[0].partition("=")[0]
+            if not name.startswith("-"):
+                self.error(f"unexpected argument {name!r}")
+            self.error(
+                str(UnknownNameError("option", name, [o for o in self._option_string_actions if o.startswith("--")]))
+            )
+        return args
+
+    def error(self, message: str) -> NoReturn:
+        """Say what was wrong and what was expected, and exit with 2."""
+        usage = self.format_usage().strip()
+        self.exit(USAGE, f"{self.prog}: {message}\n{usage}\nMore: {self.prog} --help\n")
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(HELP.format(verbs="\n".join(f"  {verb:<10}{summary}" for verb, summary in verbs().items())), end="")
+        return 0
+    if words[0] in ("-V", "--version"):
+        from importlib.metadata import version
+
+        print(f"cupel {version('cupel')}")
+        return 0
+    verb = words[0]
+    if not verb.isidentifier() or verb.startswith("_") or not (FOLDER / f"{verb}.py").is_file():
+        raise UnknownNameError("verb", verb, verbs(), see="See them all: cupel --help")
+    module = importlib.import_module(f"cupel.cli.{verb}")
+    parser = Parser(prog=f"cupel {verb}", description=module.__doc__ or "")
+    module.add_arguments(parser)
+    code: int = module.main(parser.parse_words(words[1:]))
+    return code
+
+
+def _summary(path: Path) -> str:
+    try:
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    except (OSError, SyntaxError) as error:
+        return f"(broken: {error})"[:60]
+    return text.partition("\n")[0].rstrip(".")
+
+
+def _drop_output() -> None:
+    """Send what is left in the buffer nowhere, so that the interpreter's own flush at exit is quiet."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):  # stdout is no file: nothing will be flushed
+        return
+
+
+def _report_fault(words: list[str], error: Exception) -> None:
+    text = " ".join(str(error).split())[:300]
+    print(f"cupel {words[0] if words else ''}: unexpected {type(error).__name__}: {text}", file=sys.stderr)
+    print(
+        "This is a fault in Cupel or in an entry, not in what you asked. Please report it as an issue of the Cupel\n"
+        f"project, with the output of: CUPEL_DEBUG=1 cupel {' '.join(words)}",
+        file=sys.stderr,
+    )
