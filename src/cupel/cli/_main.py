@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from cupel.cli._entries import reflowed
 from cupel.spec.errors import CupelError, UnknownNameError
 
 FOLDER = Path(__file__).parent
@@ -121,7 +122,7 @@ def _dispatch(words: list[str]) -> int:
     if not verb.isidentifier() or verb.startswith("_") or not (FOLDER / f"{verb}.py").is_file():
         raise UnknownNameError("verb", verb, verbs(), see="See them all: cupel --help")
     module = importlib.import_module(f"cupel.cli.{verb}")
-    parser = Parser(prog=f"cupel {verb}", description=module.__doc__ or "")
+    parser = Parser(prog=f"cupel {verb}", description=reflowed(module.__doc__ or ""))
     module.add_arguments(parser)
     code: int = module.main(parser.parse_words(words[1:]))
     return code

@@ -1,0 +1,95 @@
+"""One entry or suite: its card, sizes, settings, what it runs and where its code is."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+
+from cupel.cli._entries import docstring, entry_record, reflowed, shown_path, suite_record, table, wrapped
+from cupel.spec.card import SIZES
+from cupel.spec.catalog import Entry, install_line, load_catalog, missing_extras
+from cupel.spec.suite import Suite
+
+INDENT = " " * 11
+SCHEMA = 1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `cupel show` takes."""
+    parser.add_argument(
+        "name", metavar="ENTRY|SUITE", help="a name (matmul), kind/name, or the path of a file (./mine.py)"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Show one entry or suite."""
+    found = load_catalog().find(args.name)
+    if args.json:
+        record = (
+            suite_record(found) if isinstance(found, Suite) else {**entry_record(found), "about": docstring(found.path)}
+        )
+        print(json.dumps({"schema": SCHEMA, **record}, indent=2))
+    else:
+        print("\n".join(_suite_lines(found) if isinstance(found, Suite) else _entry_lines(found, args.name)))
+    return 0
+
+
+def _entry_lines(entry: Entry, asked: str) -> Iterator[str]:
+    card = entry.card
+    yield f"{entry.stem} ({entry.kind})"
+    yield ""
+    yield reflowed(docstring(entry.path)) or "(The file says nothing of itself.)"
+    yield ""
+    units = " and ".join(f"{unit}/s" for unit in (card.unit, *card.also))
+    yield _line("measures", f"{card.measures}, in {units}; {card.better} is better")
+    yield _line("source", card.source)
+    yield _line("optimiser", card.optimizer or "none: nothing is trained")
+    yield _line("tags", ", ".join(card.tags) or "none")
+    missing = missing_extras(card)
+    needs = ", ".join(card.needs) or "nothing beyond cupel itself"
+    yield _line("needs", f"{needs}; not installed: {install_line(missing)}" if missing else needs)
+    yield _line("settings", "" if card.settings else "none")
+    if card.settings:
+        rows = [
+            (name, " | ".join(map(str, values)), f"(default {values[0]})") for name, values in card.settings.items()
+        ]
+        yield from table(rows, INDENT)
+    yield "sizes"
+    yield from table(_size_rows(entry), INDENT)
+    yield _line("code", shown_path(entry.path))
+    yield _line("run it", f"cupel run {asked}")
+
+
+def _size_rows(entry: Entry) -> Iterator[tuple[str, ...]]:
+    card = entry.card
+    sizes = [card.sizes(size) for size in SIZES]
+    yield ("", *SIZES)
+    for name in sizes[0]:
+        yield (name, *(str(numbers[name]) for numbers in sizes))
+    if card.memory_gib:
+        yield ("memory, GiB", *(f"{card.memory_gib[size]:g}" if size in card.memory_gib else "-" for size in SIZES))
+
+
+def _suite_lines(suite: Suite) -> Iterator[str]:
+    yield f"{suite.stem} (suite): {suite.title}"
+    yield ""
+    if suite.about:
+        yield wrapped(suite.about, "")
+        yield ""
+    rows = [("run", "weight", "set", "label")]
+    for cell in suite.entries:
+        words = " ".join(f"{k}={v}" for k, v in cell.settings.items())
+        rows.append((cell.run, f"{cell.weight:g}", words or "-", cell.label))
+    yield "entries"
+    yield from table(rows)
+    yield _line("size", suite.size or "the largest of small and full that fits the device")
+    yield _line("reference", suite.reference or "none: rates are shown, no score")
+    yield _line("scores", ", ".join(suite.scores))
+    yield _line("file", shown_path(suite.path))
+    yield _line("run it", f"cupel run {suite.stem}")
+
+
+def _line(name: str, text: str) -> str:
+    return wrapped(text, INDENT, f"{name:<{len(INDENT)}}") if text else name
