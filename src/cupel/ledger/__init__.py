@@ -1,0 +1,1 @@
+"""Records on disk: append, read, and the run folder that holds them."""

@@ -27,6 +27,7 @@ class Job:
         entry: `kind/stem` of the entry (`workload/matmul`).
         source: path of the entry's file.
         digest: digest of that file's text.
+        module: the name to import it by; empty for a file outside any package.
         kind: `launch` to measure, `sane` to check the work.
         size: name of the size.
         sizes: its numbers, overrides included.
@@ -44,6 +45,7 @@ class Job:
     entry: str
     source: str
     digest: str
+    module: str = ""
     kind: Literal["launch", "sane"] = "launch"
     size: str = "small"
     sizes: Mapping[str, Scalar] = field(default_factory=dict)
@@ -64,8 +66,8 @@ class Job:
 
     @property
     def cell(self) -> str:
-        """What launches have in common: entry, size and everything set, in words that sort."""
-        return cell_key(self.entry, self.size, self.overrides, self.settings, self.device, self.threads)
+        """What launches have in common: the work, that is entry, size and settings, in words that sort."""
+        return cell_key(self.entry, self.size, self.overrides, self.settings)
 
     @property
     def id(self) -> str:
@@ -103,22 +105,13 @@ class Job:
         return cls(**{k: v for k, v in data.items() if k in known})
 
 
-def cell_key(
-    entry: str,
-    size: str,
-    overrides: Mapping[str, Scalar],
-    settings: Mapping[str, Scalar],
-    device: str,
-    threads: int,
-) -> str:
-    """The key that launches of one cell share: `workload/matmul small precision=bf16 on cpu`.
+def cell_key(entry: str, size: str, overrides: Mapping[str, Scalar], settings: Mapping[str, Scalar]) -> str:
+    """The key that launches of one cell share: `workload/matmul small precision=bf16`.
 
-    The device's kind is part of it (`cuda`), its index is not: two cards of one machine are the same cell.
+    It names the work and not the machine, so that runs on two machines, devices or thread counts can be compared.
     """
     parts = [f"{k}={v}" for k, v in sorted({**overrides, **settings}.items())]
-    if threads != 1:
-        parts.append(f"threads={threads}")
-    return " ".join([entry, size, *parts, "on", device.partition(":")[0]])
+    return " ".join([entry, size, *parts])
 
 
 def digest_text(text: str) -> str:

@@ -1,0 +1,178 @@
+"""Stepping: call a step until time is up, and keep what each one took.
+
+The loop takes one mark per step and appends to lists; everything else (seconds, losses, writing) happens about once a
+second, outside the timed part. The first step stands apart: it holds compilation and lazy set-up, and the time to go on
+is counted from its end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from cupel.measure.clock import Clock
+from cupel.spec.protocols import Done, Step
+
+FLUSH_NS = 1_000_000_000
+MIN_STEPS = 40
+"""Steps to aim for: 30 kept ones are needed for an interval within the launch."""
+STRETCH = 1.6
+"""By how much the time may be stretched to reach that many steps."""
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """One step, resolved.
+
+    Args:
+        index: number of the step from 0.
+        end_s: its end in s since the stepping began.
+        seconds: its duration in s.
+        items: its items.
+        loss: its loss; None where there is none or it is read later.
+        also: its further counts.
+    """
+
+    index: int
+    end_s: float
+    seconds: float
+    items: float
+    loss: float | None
+    also: dict[str, float] | None
+
+
+@dataclass
+class _Pending:
+    """Steps whose marks are not resolved yet."""
+
+    start: Any
+    marks: list[Any] = field(default_factory=list)
+    done: list[Done] = field(default_factory=list)
+
+
+def run_steps(
+    step: Step,
+    clock: Clock,
+    *,
+    stepping_s: float,
+    write: Callable[[Sequence[StepRow]], None],
+    read_loss: Callable[[Any], float] = float,
+    has_late_losses: bool = False,
+    min_steps: int = MIN_STEPS,
+) -> list[Any]:
+    """Call `step` for `stepping_s` seconds after its first call, longer by up to 60 % to reach `min_steps`.
+
+    Args:
+        step: does one unit of work.
+        clock: says when steps ended.
+        stepping_s: seconds to go on after the first step.
+        write: takes the rows of steps that are over, about once a second, outside the timed part.
+        read_loss: makes a float of a loss.
+        has_late_losses: leave the losses alone until the end (reading one would make the host wait for the device).
+        min_steps: steps to aim for.
+
+    Returns:
+        The losses that were left for later, in order; empty where they stand in the rows.
+    """
+    recorder = _Recorder(clock, write, read_loss, has_late_losses=has_late_losses)
+    pending = _Pending(clock.mark())
+    recorder.origin = pending.start
+    pending.done.append(step())
+    pending.marks.append(clock.mark())
+    clock.finish()
+    begin_ns = clock.host_ns(clock.mark())
+    pending = recorder.flush(pending)
+    enough_ns = begin_ns + int(stepping_s * 1e9)
+    last_ns = begin_ns + int(stepping_s * STRETCH * 1e9)
+    count = 1
+    flush_ns = begin_ns + FLUSH_NS
+    mark, host_ns, marks, done = clock.mark, clock.host_ns, pending.marks, pending.done
+    while True:
+        did = step()
+        now = mark()
+        marks.append(now)
+        done.append(did)
+        count += 1
+        now_ns = host_ns(now)
+        if now_ns < flush_ns and now_ns < enough_ns:
+            continue
+        if (now_ns >= enough_ns and count >= min_steps) or now_ns >= last_ns:
+            break
+        if now_ns >= flush_ns:
+            pending = recorder.flush(pending)
+            marks, done = pending.marks, pending.done
+            flush_ns = now_ns + FLUSH_NS
+    clock.finish()
+    recorder.flush(pending)
+    return recorder.late_losses
+
+
+class _Recorder:
+    """Resolves marks into rows, in order, and hands them on."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        write: Callable[[Sequence[StepRow]], None],
+        read_loss: Callable[[Any], float],
+        *,
+        has_late_losses: bool,
+    ) -> None:
+        self._clock = clock
+        self._write = write
+        self._read_loss = read_loss
+        self._has_late_losses = has_late_losses
+        self._num_rows = 0
+        self.origin: Any = None
+        self.late_losses: list[Any] = []
+
+    def flush(self, pending: _Pending) -> _Pending:
+        """Hand on the steps that are over; return what is left, ready to go on."""
+        num_past = 0
+        for mark in pending.marks:
+            if not self._clock.is_past(mark):
+                break
+            num_past += 1
+        rows, start = [], pending.start
+        for mark, did in zip(pending.marks[:num_past], pending.done[:num_past], strict=True):
+            rows.append(self._row(did, start, mark))
+            start = mark
+        if rows:
+            self._write(rows)
+        left = _Pending(start, pending.marks[num_past:], pending.done[num_past:])
+        if not left.marks:  # nothing is under way: a fresh mark keeps this pause out of the next step
+            left.start = self._clock.mark()
+        return left
+
+    def _row(self, did: Done, start: Any, mark: Any) -> StepRow:
+        """One step's row."""
+        loss = None
+        if did.loss is not None:
+            if self._has_late_losses:
+                self.late_losses.append(did.loss)
+            else:
+                loss = self._read_loss(did.loss)
+        row = StepRow(
+            index=self._num_rows,
+            end_s=self._clock.seconds(self.origin, mark),
+            seconds=self._clock.seconds(start, mark),
+            items=float(did.items),
+            loss=loss,
+            also=dict(did.also) if did.also else None,
+        )
+        self._num_rows += 1
+        return row
+
+
+def format_rows(rows: Sequence[StepRow]) -> str:
+    """The rows as record lines; written by hand, since this stands between two steps."""
+    lines = []
+    for row in rows:
+        loss = "" if row.loss is None else f',"loss":{row.loss!r}' if math.isfinite(row.loss) else f',"loss":"{row.loss}"'
+        also = ""
+        if row.also:
+            also = ',"also":{' + ",".join(f'"{unit}":{count!r}' for unit, count in row.also.items()) + "}"
+        lines.append(f'{{"kind":"step","i":{row.index},"end_s":{row.end_s:.9f},"s":{row.seconds:.9f},"n":{row.items!r}{loss}{also}}}\n')
+    return "".join(lines)

@@ -1,0 +1,133 @@
+"""The local back end: one job at a time on this machine, each in a process of its own.
+
+On a CPU the workers of one call of `run` (a round) are forked from a fork server that has the round's packages loaded; on an
+accelerator every worker is a fresh process. The supervisor (this process) alone writes `supervisor.jsonl`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from cupel.ledger.run_folder import RunFolder
+from cupel.measure.telemetry import Sampler
+from cupel.run.guardian import MARK
+from cupel.run.process import FreshWorker, Guardian, Worker, Zygote, adopt_orphans
+from cupel.run.stop import Stop
+from cupel.run.watch import Watch
+from cupel.spec.events import Event, JobEnded, JobStarted
+from cupel.spec.job import Job
+
+PRELOADED = {"torch": ("torch",), "models": ("torch", "transformers")}
+"""What the fork server imports, by extra; heavier parts would hide what a launch really costs."""
+
+
+class LocalBackend:
+    """Runs jobs one after another.
+
+    Args:
+        folder: where records go.
+        stop: how often the user asked to stop.
+        needs: the extras that each entry needs, by entry key, for the fork server.
+        launch_of: number of launches planned, by cell, None where open.
+        preloads: use a fork server on a CPU.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        stop: Stop,
+        *,
+        needs: Mapping[str, Sequence[str]],
+        launch_of: Mapping[str, int | None],
+        preloads: bool = True,
+    ) -> None:
+        self._folder = folder
+        self._stop = stop
+        self._needs = needs
+        self._launch_of = launch_of
+        self._preloads = preloads
+        self._mark = f"{os.getpid()}-{time.time_ns()}"
+        self._zygote: Zygote | None = None
+        self._guardian: Guardian | None = None
+        self._sampler = Sampler()
+
+    def affinity(self) -> int:
+        """Jobs that may run at once: one, so that they do not disturb each other."""
+        return 1
+
+    def __enter__(self) -> LocalBackend:
+        adopt_orphans()
+        self._guardian = Guardian(self._mark)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._close_zygote()
+        self._sampler.close()
+        if self._guardian is not None:
+            self._guardian.dismiss()
+
+    def cancel(self) -> None:
+        """End the running job and start no other."""
+        self._stop.requests = 2
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Event]:
+        """Run the jobs of one round in order; a failure of one leaves the rest alone."""
+        try:
+            for job in jobs:
+                if self._stop.is_asked:
+                    return
+                yield JobStarted(job, self._launch_of.get(job.cell))
+                yield from self._one(job, jobs)
+        finally:
+            self._close_zygote()
+
+    def _one(self, job: Job, jobs: Sequence[Job]) -> Iterator[Event]:
+        """Start, watch and end one job."""
+        started = time.monotonic()
+        try:
+            job_folder = self._folder.job(job)
+            watch = Watch(job, job_folder, self._folder, self._sampler, self._stop)
+            worker = self._start(job, job_folder.path.resolve(), jobs)
+        except OSError as error:
+            self._folder.release_reserve()
+            reason = f"{error.strerror or error}"
+            yield JobEnded(job, "failed", "could not start", f"the job could not be started: {reason}", None, time.monotonic() - started)
+            return
+        keep = (self._zygote.pid,) if self._zygote is not None else ()
+        yield from watch.until_end(worker, mark=self._mark, keep=keep)
+
+    def _start(self, job: Job, path: Path, jobs: Sequence[Job]) -> Worker:
+        """A worker for the job: forked on a CPU, fresh elsewhere."""
+        environment = self._environment(job)
+        is_forked = self._preloads and job.device == "cpu" and self._packages([job])
+        if not is_forked:
+            return FreshWorker(path, environment)
+        if self._zygote is None:
+            self._zygote = Zygote(self._packages(jobs), environment, self._folder.path / "zygote.log")
+        return self._zygote.fork(path)
+
+    def _packages(self, jobs: Sequence[Job]) -> list[str]:
+        """What to preload for these jobs."""
+        found = {package for job in jobs for need in self._needs.get(job.entry, ()) for package in PRELOADED.get(need, ())}
+        return sorted(found, reverse=True)
+
+    def _environment(self, job: Job) -> dict[str, str]:
+        """The environment of a worker: this one's, with the thread counts made explicit."""
+        threads = str(job.threads)
+        return {
+            **os.environ,
+            MARK: self._mark,
+            "OMP_NUM_THREADS": threads,
+            "MKL_NUM_THREADS": threads,
+            "OPENBLAS_NUM_THREADS": threads,
+            "TOKENIZERS_PARALLELISM": "false",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def _close_zygote(self) -> None:
+        if self._zygote is not None:
+            self._zygote.close()
+            self._zygote = None

@@ -1,0 +1,54 @@
+"""The guardian: a small process that outlives a killed supervisor and ends what it left running.
+
+`python -m cupel.run.guardian MARK` reads lines from standard input. `bye` ends it quietly. When the input ends without that word, the
+supervisor is gone: every process whose environment carries the mark is killed, the guardian excepted. Workers end
+themselves too; the guardian is for what they started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+MARK = "CUPEL_RUN_MARK"
+"""Environment variable that every process of a run inherits."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Wait for the end of the supervisor."""
+    mark = (sys.argv[1:] if argv is None else argv)[0]
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, signal.SIG_IGN)
+    for line in sys.stdin:
+        if line.strip() == "bye":
+            return 0
+    kill_marked(mark)
+    return 0
+
+
+def kill_marked(mark: str) -> int:
+    """Kill every other process of this user that carries the mark; returns how many.
+
+    A process that forks while we look is caught by the next look.
+    """
+    import psutil
+
+    killed = 0
+    for _ in range(5):
+        found = 0
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                if process.pid != os.getpid() and process.environ().get(MARK) == mark:
+                    process.kill()
+                    found += 1
+        killed += found
+        if not found:
+            break
+    return killed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

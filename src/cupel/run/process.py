@@ -1,0 +1,204 @@
+"""Worker processes: started fresh or forked from a zygote, watched, and ended with everything they started."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import psutil
+
+from cupel.run.guardian import MARK, kill_marked
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+class Worker(Protocol):
+    """A running worker."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """Exit code (negative for a signal), None while it runs."""
+
+
+class FreshWorker:
+    """A worker in a new Python process and a session of its own."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        with contextlib.ExitStack() as stack:
+            out, err = (stack.enter_context((folder / "rank0" / name).open("ab")) for name in ("stdout.log", "stderr.log"))
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "cupel.run.worker", str(folder), str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env=dict(environment),
+                start_new_session=True,
+            )
+        self.pid = self._process.pid
+
+    def poll(self) -> int | None:
+        """Exit code, None while it runs."""
+        return self._process.poll()
+
+
+class Zygote:
+    """The fork server of one round.
+
+    Args:
+        packages: what it imports before it forks.
+        environment: its environment; the workers inherit it.
+        log: file for what it prints itself.
+    """
+
+    def __init__(self, packages: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+        with log.open("ab") as err:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "cupel.run.zygote", str(os.getpid()), *packages],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=err,
+                env=dict(environment),
+                start_new_session=True,
+            )
+        self.pid = self._process.pid
+        self._text = b""
+        self._answer(None)  # ready
+
+    def fork(self, folder: Path) -> ForkedWorker:
+        """A worker for a job folder.
+
+        Raises:
+            OSError: the server is gone.
+        """
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{folder}\n".encode())
+        self._process.stdin.flush()
+        answer = self._answer(None)
+        if answer is None or "pid" not in answer:
+            raise OSError(f"the fork server ended with {self._process.poll()}")
+        return ForkedWorker(self, int(answer["pid"]))
+
+    def exit_of(self, pid: int) -> int | None:
+        """Exit code of a forked worker, None while it runs."""
+        answer = self._answer(0.0)
+        if answer is not None and answer.get("pid") == pid:
+            return int(answer["exit"])
+        if self._process.poll() is not None and not psutil.pid_exists(pid):
+            return -int(signal.SIGKILL)
+        return None
+
+    def close(self) -> None:
+        """End the server."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+    def _answer(self, timeout_s: float | None) -> dict[str, Any] | None:
+        """The next line of the server, None where there is none within the time (or ever)."""
+        assert self._process.stdout is not None
+        descriptor = self._process.stdout.fileno()
+        while b"\n" not in self._text:
+            if timeout_s is not None and not select.select([descriptor], [], [], timeout_s)[0]:
+                return None
+            data = os.read(descriptor, 65536)
+            if not data:
+                return None
+            self._text += data
+        line, _, self._text = self._text.partition(b"\n")
+        return dict(json.loads(line))
+
+
+class ForkedWorker:
+    """A worker forked from a zygote."""
+
+    def __init__(self, zygote: Zygote, pid: int) -> None:
+        self._zygote = zygote
+        self.pid = pid
+        self._code: int | None = None
+
+    def poll(self) -> int | None:
+        """Exit code, None while it runs."""
+        if self._code is None:
+            self._code = self._zygote.exit_of(self.pid)
+        return self._code
+
+
+class Guardian:
+    """The small process that ends what a killed supervisor leaves running."""
+
+    def __init__(self, mark: str) -> None:
+        environment = {k: v for k, v in os.environ.items() if k != MARK}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "cupel.run.guardian", mark],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
+        )
+
+    def dismiss(self) -> None:
+        """The run ended in order."""
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            self._process.communicate(b"bye\n", timeout=5)
+        self._process.kill()
+        self._process.wait()
+
+
+def adopt_orphans() -> None:
+    """Let processes whose parent died become children of this one, so that they can be found (Linux)."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def descendants(pid: int) -> list[psutil.Process]:
+    """The process and everything below it; those that end meanwhile are left out."""
+    try:
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
+def end_all(pid: int, seen: Sequence[psutil.Process], mark: str, keep: Sequence[int]) -> None:
+    """Kill a worker's session, all that was seen below it, and every marked orphan that came to us.
+
+    Args:
+        pid: the worker, leader of its session.
+        seen: its descendants as they were seen while it ran.
+        mark: the run's mark.
+        keep: processes of the run that go on (the fork server).
+    """
+    with contextlib.suppress(OSError):
+        os.killpg(pid, signal.SIGKILL)
+    for process in seen:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+        if process.pid != pid:
+            with contextlib.suppress(OSError):
+                os.waitpid(process.pid, os.WNOHANG)  # an orphan that came to us leaves no zombie
+    if sys.platform != "linux":
+        kill_marked(mark)
+        return
+    for process in psutil.Process().children(recursive=True):
+        if process.pid in (pid, *keep):
+            continue
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.environ().get(MARK) == mark:
+                process.kill()
+                if process.ppid() == os.getpid():
+                    os.waitpid(process.pid, 0)

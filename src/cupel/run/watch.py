@@ -1,0 +1,222 @@
+"""Watching one job: telemetry, progress, limits, its end and how it failed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from cupel.ledger.job_folder import JobFolder
+from cupel.ledger.records import RecordWriter, parse_record
+from cupel.ledger.run_folder import RunFolder
+from cupel.measure.telemetry import Sampler
+from cupel.run.process import Worker, descendants, end_all
+from cupel.run.stop import Stop
+from cupel.spec.events import Event, JobEnded, JobStatus, Phase, Progress
+from cupel.spec.job import Job
+from cupel.stats.throughput import throughput
+
+POLL_S = 0.02
+TELEMETRY_S = 1.0
+STACK_WAIT_S = 0.3
+"""Time that a job gets to write its stack before it is killed for its time-out."""
+LOG_LIMIT_BYTES = 32 * 2**20
+LOG_KEEP_BYTES = 64 * 1024
+
+
+class Watch:
+    """The supervisor's side of one job.
+
+    Args:
+        job: the job.
+        folder: its folder; this is the only writer of `supervisor.jsonl`.
+        run_folder: the run, which has room kept back for a full disk.
+        sampler: reads the sensors.
+        stop: how often the user asked to stop.
+    """
+
+    def __init__(self, job: Job, folder: JobFolder, run_folder: RunFolder, sampler: Sampler, stop: Stop) -> None:
+        self._job = job
+        self._folder = folder
+        self._run_folder = run_folder
+        self._sampler = sampler
+        self._stop = stop
+        self._writer = RecordWriter(folder.path / "supervisor.jsonl")
+        self._events = _Tail(folder.rank_path / "events.jsonl")
+        self._started = time.monotonic()
+        self._seen: dict[int, psutil.Process] = {}
+        self._next_sample = self._started
+        self._cause: tuple[str, str] | None = None
+
+    def until_end(self, worker: Worker, *, mark: str, keep: Sequence[int]) -> Iterator[Event]:
+        """Watch the worker until it is over; leaves nothing of it running."""
+        self._record("start", t=time.time(), pid=worker.pid)
+        try:
+            while (code := worker.poll()) is None:
+                self._cause = self._cause or self._limit(worker.pid)
+                if self._cause is not None:
+                    self._kill(worker.pid)
+                if time.monotonic() >= self._next_sample:
+                    yield self._sample(worker.pid)
+                time.sleep(POLL_S)
+        finally:
+            end_all(worker.pid, list(self._seen.values()), mark, keep)
+        yield self._end(code)
+        self._writer.close()
+
+    def _limit(self, pid: int) -> tuple[str, str] | None:
+        """Why the job must be ended now, None where it may go on."""
+        job = self._job
+        if self._stop.is_now:
+            return "interrupted", "stopped by the user"
+        if time.monotonic() - self._started > job.timeout_s:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGUSR2)  # its stack goes to its log
+            time.sleep(STACK_WAIT_S)
+            return "timed out", f"no result after {job.timeout_s:g} s; give it more with --timeout, or see its stack in the log"
+        size = sum(_size(self._folder.rank_path / name) for name in ("stdout.log", "stderr.log"))
+        if size > LOG_LIMIT_BYTES:
+            return "flooded its log", f"{size / 2**20:.0f} MiB of output; at most {LOG_LIMIT_BYTES // 2**20} MiB are taken"
+        return None
+
+    def _kill(self, pid: int) -> None:
+        """Kill the worker and what is seen below it."""
+        self._look(pid)
+        for process in self._seen.values():
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        with contextlib.suppress(OSError):
+            os.killpg(pid, signal.SIGKILL)
+
+    def _look(self, pid: int) -> list[int]:
+        """Process ids of the job, remembered for its end."""
+        now = descendants(pid)
+        self._seen.update({process.pid: process for process in now})
+        return [process.pid for process in now]
+
+    def _sample(self, pid: int) -> Progress:
+        """One telemetry record, and where the job is."""
+        self._next_sample += TELEMETRY_S
+        sample = self._sampler.sample(self._look(pid))
+        self._record("telemetry", t=time.time(), elapsed_s=time.monotonic() - self._started, **sample)
+        self._events.read()
+        devices = sample.get("devices") or []
+        index = int(self._job.device.partition(":")[2] or 0) if self._job.device != "cpu" else None
+        device: dict[str, Any] = devices[index] if index is not None and index < len(devices) else {}
+        return Progress(
+            job=self._job,
+            phase=self._events.phase,
+            num_steps=self._events.num_steps,
+            rate=self._events.rate,
+            elapsed_s=time.monotonic() - self._started,
+            memory_bytes=device.get("memory_bytes", sample.get("memory_bytes")),
+            power_w=device.get("power_w"),
+        )
+
+    def _end(self, code: int) -> JobEnded:
+        """How it ended, recorded and told."""
+        elapsed_s = time.monotonic() - self._started
+        status, reason, message = self._judge(code)
+        for name in ("stdout.log", "stderr.log"):
+            _shorten(self._folder.rank_path / name)
+        tail = tuple(self._folder.log_tail()) if status == "failed" else ()
+        if status != "ok" and reason != "interrupted":
+            self._record("failure", t=time.time(), reason=reason, message=message, log_tail=list(tail))
+        self._record("end", t=time.time(), status=status if reason != "interrupted" else "interrupted", elapsed_s=elapsed_s, exit=code)
+        rate = None
+        if status == "ok" and self._job.kind == "launch":
+            steps = self._folder.steps()
+            rate = throughput(steps.items, steps.seconds).rate
+        return JobEnded(self._job, status, reason, message, rate, elapsed_s, tail)
+
+    def _judge(self, code: int) -> tuple[JobStatus, str, str]:
+        """Status, reason and message."""
+        if self._cause is not None:
+            return ("failed", *self._cause)
+        failure = self._folder.last("failure")
+        if failure is not None:
+            reason, message = str(failure.get("reason", "crashed")), str(failure.get("message", ""))
+            return "skipped" if reason == "not supported here" else "failed", reason, message
+        has_result = any(record["kind"] == "result" for record in self._folder.rank_records)
+        if code == 0 and has_result:
+            return "ok", "", ""
+        if code < 0:
+            name = signal.Signals(-code).name
+            hint = "; the system may have run out of memory" if name == "SIGKILL" else ""
+            return "failed", "crashed", f"the worker was ended by {name}{hint}"
+        return "failed", "crashed", f"the worker exited with {code} and left no result"
+
+    def _record(self, kind: str, **fields: Any) -> None:
+        """Write a record; on a full disk, once more with the room kept back."""
+        try:
+            self._writer.write(kind, **fields)
+        except OSError:
+            if self._run_folder.release_reserve():
+                with contextlib.suppress(OSError):
+                    self._writer.write(kind, **fields)
+
+
+class _Tail:
+    """What a rank has written so far, read as it grows."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._rest = b""
+        self._items = 0.0
+        self._seconds = 0.0
+        self.phase: Phase = "starting"
+        self.num_steps = 0
+
+    @property
+    def rate(self) -> float | None:
+        """Items per second after the first step."""
+        return self._items / self._seconds if self._seconds > 0 else None
+
+    def read(self) -> None:
+        """Take in what is new."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                data = self._rest + file.read()
+                self._offset = file.tell()
+        except OSError:
+            return
+        *lines, self._rest = data.split(b"\n")
+        for line in lines:
+            record = parse_record(line)
+            if record is None:
+                continue
+            if record["kind"] == "phase":
+                self.phase = record["phase"]
+            elif record["kind"] == "step":
+                self.num_steps += 1
+                if record.get("i"):
+                    self._items += record["n"]
+                    self._seconds += record["s"]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _shorten(path: Path) -> None:
+    """Cut a flooded log to its two ends."""
+    size = _size(path)
+    if size <= LOG_LIMIT_BYTES // 2:
+        return
+    with contextlib.suppress(OSError), path.open("r+b") as file:
+        file.seek(-LOG_KEEP_BYTES, os.SEEK_END)
+        end = file.read()
+        file.seek(LOG_KEEP_BYTES)
+        file.truncate()
+        file.write(f"\n... {size - 2 * LOG_KEEP_BYTES} bytes left out ...\n".encode() + end)

@@ -1,0 +1,230 @@
+"""The worker: a process that does one job and leaves records. The only place that imports an entry.
+
+`python -m cupel.run.worker JOB_FOLDER [PARENT]` reads `job.json`, does the job, writes `rank0/events.jsonl`. It ends itself when
+its parent is gone. It exits with 0 when it left a result and 1 when it left a failure.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import importlib
+import importlib.util
+import json
+import math
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+from cupel.ledger.records import RecordWriter
+from cupel.measure.clock import clock_for
+from cupel.measure.stepping import StepRow, format_rows, run_steps
+from cupel.run.slot import PlainSlot, TorchSlot
+from cupel.spec.catalog import Entry, install_line, read_entry
+from cupel.spec.errors import CupelError, MissingExtraError, UnsupportedError, WrongWorkError
+from cupel.spec.job import Job
+from cupel.spec.seeds import Seeds
+
+ORPHAN_POLL_S = 0.5
+PR_SET_PDEATHSIG = 1
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do the job in the folder that the first argument names."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    die_with_parent(int(arguments[1]) if len(arguments) > 1 else os.getppid())
+    return do_job(Path(arguments[0]))
+
+
+def do_job(path: Path) -> int:
+    """Do the job in a folder; every way to fail leaves a record."""
+    # Installed before anything can hang: the supervisor asks for the stack of a job that timed out.
+    faulthandler.register(signal.SIGUSR2, all_threads=True, chain=False)
+    writer = RecordWriter(path / "rank0" / "events.jsonl")
+    try:
+        job = Job.from_dict(json.loads((path / "job.json").read_text(encoding="utf-8")))
+        result = _check(job, writer) if job.kind == "sane" else _launch(job, writer)
+        writer.write("result", t=time.time(), peak_rss_bytes=_peak_rss_bytes(), **result)
+    except BaseException as error:  # noqa: BLE001  whatever an entry raises, SystemExit included, is its failure
+        reason, message = _explain(error)
+        traceback.print_exc()
+        sys.stderr.flush()
+        try:
+            writer.write("failure", t=time.time(), reason=reason, message=message)
+        except OSError as full:
+            print(f"The failure could not be recorded: {full}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def die_with_parent(parent: int, *, watches: bool = True) -> None:
+    """End this process within 2 s of the parent's death: at once by the kernel where it can, else by looking.
+
+    Args:
+        parent: process id of the parent as it was when this process was started.
+        watches: start the thread that looks; a process that will fork must not have one.
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(ORPHAN_POLL_S)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if watches:
+        threading.Thread(target=watch, name="orphan watch", daemon=True).start()
+
+
+def _launch(job: Job, writer: RecordWriter) -> dict[str, Any]:
+    """Set up, step, and say what it took."""
+    started = time.perf_counter()
+    writer.write("phase", phase="starting", t=time.time())
+    entry, module = _load(job)
+    slot = _slot(job, entry)
+    imported = time.perf_counter()
+    writer.write("phase", phase="setting up", t=time.time())
+    step = module.setup(SimpleNamespace(**job.sizes), slot, Seeds(job.seed))
+    slot.sync()
+    ready = time.perf_counter()
+    writer.write("phase", phase="stepping", t=time.time())
+    is_host = str(slot.device).startswith("cpu")
+
+    def write(rows: Sequence[StepRow]) -> None:
+        writer.write_text(format_rows(rows))
+        _refuse_bad_loss([row.loss for row in rows], rows[0].index)
+
+    late = run_steps(
+        step,
+        clock_for(slot.device),
+        stepping_s=job.stepping_s,
+        write=write,
+        has_late_losses=not is_host,
+        # tiny stays within its half second; a test is no place for an interval
+        **({"min_steps": 1} if job.size == "tiny" else {}),
+    )
+    writer.write("phase", phase="finishing", t=time.time())
+    if late:
+        losses = [float(loss) for loss in late]
+        writer.write("losses", first=0, loss=[x if math.isfinite(x) else str(x) for x in losses])
+        _refuse_bad_loss(losses, 0)
+    return {
+        "import_s": imported - started,
+        "setup_s": ready - imported,
+        "peak_device_bytes": _peak_device_bytes(slot.device),
+        "peak": _peak(job, slot),
+    }
+
+
+def _check(job: Job, writer: RecordWriter) -> dict[str, Any]:
+    """Run the entry's own check of its work."""
+    writer.write("phase", phase="starting", t=time.time())
+    entry, module = _load(job)
+    slot = _slot(job, entry)
+    module.sane(SimpleNamespace(**job.sizes), slot, Seeds(job.seed))
+    slot.sync()
+    return {}
+
+
+def _load(job: Job) -> tuple[Entry, ModuleType]:
+    """The entry's card and module; the source must be the one that the job names."""
+    entry = read_entry(Path(job.source), job.module or None)
+    if entry.digest != job.digest:
+        raise CupelError(f"{job.source} changed since the run was planned; start a new run with cupel run {job.stem}.")
+    if entry.module is not None:
+        return entry, importlib.import_module(entry.module)
+    spec = importlib.util.spec_from_file_location(f"cupel_entry_{entry.stem}", entry.path)
+    if spec is None or spec.loader is None:
+        raise CupelError(f"{entry.path} cannot be imported; expected a Python file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return entry, module
+
+
+def _slot(job: Job, entry: Entry) -> PlainSlot | TorchSlot:
+    """What the job is given to work with; the global generators are seeded for models that draw from them."""
+    settings = {name: values[0] for name, values in entry.card.settings.items()} | dict(job.settings)
+    if not {"torch", "models"} & set(entry.card.needs):
+        return PlainSlot(device=job.device, settings=settings, threads=job.threads)
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingExtraError(f"{job.stem} needs torch. Install it: {install_line(entry.card.needs)}") from error
+    torch.set_num_threads(job.threads)
+    torch.manual_seed(Seeds(job.seed).seed("init"))
+    return TorchSlot(device=job.device, settings=settings, threads=job.threads)
+
+
+def _refuse_bad_loss(losses: Sequence[float | None], first: int) -> None:
+    """Raise at the first loss that is no number."""
+    for offset, loss in enumerate(losses):
+        if loss is not None and not math.isfinite(loss):
+            raise _BadLossError(f"the loss is {loss} at step {first + offset}; expected a finite number at every step")
+
+
+class _BadLossError(CupelError):
+    """A loss is NaN or infinite."""
+
+
+def _explain(error: BaseException) -> tuple[str, str]:
+    """Reason and message of a failure."""
+    text = str(error).strip() or type(error).__name__
+    name = type(error).__name__
+    if isinstance(error, _BadLossError):
+        return "loss is not finite", text
+    if isinstance(error, UnsupportedError | MissingExtraError):
+        return "not supported here", text
+    if isinstance(error, WrongWorkError):
+        return "wrong work", text
+    if isinstance(error, OSError) and error.errno is not None and error.errno in _FULL:
+        return "disk full", f"{error.strerror}: {error.filename or 'the run folder'}"
+    first_line = text.splitlines()[0][:400]
+    is_memory = isinstance(error, MemoryError) or name == "OutOfMemoryError" or "not enough memory" in text
+    return ("out of memory" if is_memory else "crashed"), f"{name}: {first_line}"
+
+
+def _peak(job: Job, slot: PlainSlot | TorchSlot) -> dict[str, Any]:
+    """Upper bounds of what the device can do, to refuse impossible rates by."""
+    from cupel.measure.peaks import device_peak
+
+    peak = device_peak(job.device, slot.precision)
+    return {"flop": peak.flop_per_s, "byte": peak.bytes_per_s, "source": peak.source}
+
+
+def _peak_rss_bytes() -> int:
+    """Largest resident memory of this process so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _peak_device_bytes(device: Any) -> int | None:
+    """Largest memory that the work held on its accelerator; None on a CPU."""
+    if getattr(device, "type", "cpu") != "cuda":
+        return None
+    import torch
+
+    return int(torch.cuda.max_memory_allocated(device))
+
+
+def _full_errnos() -> frozenset[int]:
+    import errno
+
+    return frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+_FULL = _full_errnos()
+
+if __name__ == "__main__":
+    sys.exit(main())
