@@ -119,9 +119,13 @@ class RunFolder:
             return []
         return [JobFolder(p) for p in sorted(root.iterdir()) if (p / "job.json").is_file()]
 
+    def existing(self, job: Job) -> JobFolder:
+        """The folder of a job as it is; nothing is made."""
+        return JobFolder(self.path / "jobs" / job.id)
+
     def done(self, job: Job) -> bool:
         """Whether a job already has a result."""
-        return JobFolder(self.path / "jobs" / job.id).has_result()
+        return self.existing(job).has_result()
 
 
 def _read_run_json(path: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cupel.ledger.run_folder import RunFolder
@@ -73,24 +73,24 @@ class LocalBackend:
         """End the running job and start no other."""
         self._stop.requests = 2
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[Event]:
+    def run(self, jobs: Iterable[Job]) -> Iterator[Event]:
         """Run the jobs of one round in order; a failure of one leaves the rest alone."""
         try:
             for job in jobs:
                 if self._stop.is_asked:
                     return
                 yield JobStarted(job, self._launch_of.get(job.cell))
-                yield from self._one(job, jobs)
+                yield from self._one(job)
         finally:
             self._close_zygote()
 
-    def _one(self, job: Job, jobs: Sequence[Job]) -> Iterator[Event]:
+    def _one(self, job: Job) -> Iterator[Event]:
         """Start, watch and end one job."""
         started = time.monotonic()
         try:
             job_folder = self._folder.job(job)
             watch = Watch(job, job_folder, self._folder, self._sampler, self._stop)
-            worker = self._start(job, job_folder.path.resolve(), jobs)
+            worker = self._start(job, job_folder.path.resolve())
         except OSError as error:
             self._folder.release_reserve()
             reason = f"{error.strerror or error}"
@@ -99,20 +99,16 @@ class LocalBackend:
         keep = (self._zygote.pid,) if self._zygote is not None else ()
         yield from watch.until_end(worker, mark=self._mark, keep=keep)
 
-    def _start(self, job: Job, path: Path, jobs: Sequence[Job]) -> Worker:
+    def _start(self, job: Job, path: Path) -> Worker:
         """A worker for the job: forked on a CPU, fresh elsewhere."""
         environment = self._environment(job)
-        is_forked = self._preloads and job.device == "cpu" and self._packages([job])
+        is_forked = self._preloads and job.device == "cpu" and _packages(self._needs.get(job.entry, ()))
         if not is_forked:
             return FreshWorker(path, environment)
         if self._zygote is None:
-            self._zygote = Zygote(self._packages(jobs), environment, self._folder.path / "zygote.log")
+            packages = _packages([need for needs in self._needs.values() for need in needs])
+            self._zygote = Zygote(packages, environment, self._folder.path / "zygote.log")
         return self._zygote.fork(path)
-
-    def _packages(self, jobs: Sequence[Job]) -> list[str]:
-        """What to preload for these jobs."""
-        found = {package for job in jobs for need in self._needs.get(job.entry, ()) for package in PRELOADED.get(need, ())}
-        return sorted(found, reverse=True)
 
     def _environment(self, job: Job) -> dict[str, str]:
         """The environment of a worker: this one's, with the thread counts made explicit."""
@@ -131,3 +127,8 @@ class LocalBackend:
         if self._zygote is not None:
             self._zygote.close()
             self._zygote = None
+
+
+def _packages(needs: Iterable[str]) -> list[str]:
+    """What to preload for entries that need these extras."""
+    return sorted({package for need in needs for package in PRELOADED.get(need, ())})
