@@ -1,0 +1,29 @@
+"""Numbers in, statements out: every statistic of Cupel, each in one place; numpy and scipy, no files, no torch."""
+
+from cupel.stats.compare_rates import RateComparison as RateComparison
+from cupel.stats.compare_rates import compare_rates as compare_rates
+from cupel.stats.compare_table import TableRow as TableRow
+from cupel.stats.compare_table import compare_table as compare_table
+from cupel.stats.holm import holm as holm
+from cupel.stats.interval import Interval as Interval
+from cupel.stats.launch_interval import LaunchEstimate as LaunchEstimate
+from cupel.stats.launch_interval import launch_interval as launch_interval
+from cupel.stats.launches_for_effect import launches_for_effect as launches_for_effect
+from cupel.stats.launches_for_width import launches_for_width as launches_for_width
+from cupel.stats.milabench_score import MilabenchScore as MilabenchScore
+from cupel.stats.milabench_score import milabench_score as milabench_score
+from cupel.stats.note import Note as Note
+from cupel.stats.order_statistic import quantile_interval as quantile_interval
+from cupel.stats.plan_repeats import RepeatPlan as RepeatPlan
+from cupel.stats.plan_repeats import plan_repeats as plan_repeats
+from cupel.stats.score import Score as Score
+from cupel.stats.score import score as score
+from cupel.stats.steady_state import SteadyState as SteadyState
+from cupel.stats.steady_state import steady_state as steady_state
+from cupel.stats.stein import SteinPlan as SteinPlan
+from cupel.stats.stein import stein_interval as stein_interval
+from cupel.stats.stein import stein_plan as stein_plan
+from cupel.stats.suspicious import suspicious as suspicious
+from cupel.stats.throughput import Throughput as Throughput
+from cupel.stats.throughput import throughput as throughput
+from cupel.stats.verdict import verdict as verdict

@@ -1,0 +1,34 @@
+"""A note: something that a reader of a number must know, with a code for programs and a text for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+NoteCode = Literal[
+    "unstable",
+    "no steady state",
+    "slowdown",
+    "too few steps",
+    "effective n too small",
+    "drift",
+    "ramp",
+    "spike",
+    "stalls",
+    "not finite",
+    "impossible rate",
+    "devices differ",
+]
+
+
+@dataclass(frozen=True)
+class Note:
+    """One warning.
+
+    Attributes:
+        code: one of a closed list, for programs.
+        text: one or two sentences in plain words, with the numbers.
+    """
+
+    code: NoteCode
+    text: str

@@ -1,0 +1,230 @@
+"""The score of a machine on a suite, relative to a named reference run.
+
+Formula
+  For each entry, the log ratio of its rate to the reference's rate, both
+  geometric means over launches; for entries where lower is better the
+  sign is turned. The score is the exponential of the weighted mean of the
+  log ratios: 1.00 is the reference, 2.00 is twice as fast.
+  There is no "+1" in it: the score does not depend on units.
+
+Interval
+  Each entry's variance is s^2 / n of its log rates plus the same of the
+  reference's; weights squared; degrees of freedom by Welch and
+  Satterthwaite; Student's t. It speaks of these entries on this machine.
+  If any entry or its reference has a single launch, its spread is unknown
+  and there is no interval.
+  A second interval treats the entries as a sample of "other entries like
+  these" (Student's t over their log ratios); it is usually far wider.
+
+When an entry failed
+  The score is incomplete: it is computed from the entries that have a
+  rate, its coverage says "24 of 26", and a floored value stands beside it
+  in which each failed entry counts as 1/100 of the reference (the floor
+  is declared). A failure is never zero and never silently left out.
+  Entries that the reference does not have are named and do not count.
+
+Source: Fleming & Wallace (1986), Communications of the ACM 29, 218-221
+(geometric mean of normalised results); rule R4 of Cupel's statistics.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cupel.spec.errors import UsageError
+from cupel.stats.checked import Floats, fraction, positive
+from cupel.stats.interval import Interval
+from cupel.stats.student import t_quantile
+
+Better = Literal["higher", "lower"]
+Rates = Mapping[str, ArrayLike | None]
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score and all that belongs to it.
+
+    Attributes:
+        value: the score over the entries that have a rate; None when there is none.
+        interval: of the value, for these entries; None when a spread is unknown (`reason` says whose).
+        reason: why there is no interval; empty when there is one.
+        coverage_num: entries that count and have a rate.
+        coverage_of: entries that count.
+        missing: entries without a rate.
+        unreferenced: entries that the reference lacks; they do not count.
+        unasked: entries of the reference that were not asked for.
+        floored_value: the score with each missing entry at the floor; None when nothing counts.
+        floor: what share of the reference a missing entry counts as.
+        log_ratios: entry to its log ratio, positive when better than the reference.
+        influence: entry to the relative change of the score if that entry were left out.
+        population_interval: for other entries like these; None below 3 entries.
+        df: degrees of freedom of `interval`.
+        text: the score in one line.
+    """
+
+    value: float | None
+    interval: Interval | None
+    reason: str
+    coverage_num: int
+    coverage_of: int
+    missing: tuple[str, ...]
+    unreferenced: tuple[str, ...]
+    unasked: tuple[str, ...]
+    floored_value: float | None
+    floor: float
+    log_ratios: Mapping[str, float]
+    influence: Mapping[str, float]
+    population_interval: Interval | None
+    df: float | None
+    text: str
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every entry that counts has a rate."""
+        return self.coverage_num == self.coverage_of > 0
+
+
+@dataclass(frozen=True)
+class _Cell:
+    name: str
+    weight: float
+    log_ratio: float
+    variances: tuple[tuple[float, int], ...]  # (s^2 / n, n - 1) of the launches and of the reference
+    single: bool
+
+
+def score(
+    rates: Rates,
+    reference: Mapping[str, ArrayLike],
+    *,
+    weights: Mapping[str, float] | None = None,
+    better: Mapping[str, Better] | None = None,
+    level: float = 0.95,
+    floor: float = 0.01,
+) -> Score:
+    """Score a run against a reference.
+
+    Args:
+        rates: entry to the rates of its launches; None or empty for an entry whose launches all failed.
+        reference: entry to the rates of the reference's launches.
+        weights: entry to weight, >= 0, 1 where absent; entries named only here were asked for and are missing.
+        better: entry to direction, `higher` where absent.
+        level: of the intervals.
+        floor: share of the reference that a missing entry counts as in `floored_value`.
+
+    Returns:
+        The score; value and intervals are None where they cannot be known, with the reason.
+
+    Raises:
+        UsageError: when a rate is not above zero, or a weight is negative.
+
+    Source: rule R4.
+    """
+    fraction("level", level)
+    fraction("floor", floor)
+    weigh = _weights(rates, weights or {})
+    unreferenced = tuple(name for name in weigh if name not in reference)
+    asked = {name: weight for name, weight in weigh.items() if name in reference and weight > 0}
+    handed = {name: positive(f"rates[{name!r}]", values) for name, values in rates.items() if values is not None}
+    runs = {name: handed[name] for name in asked if name in handed and handed[name].size}
+    directions = better or {}
+    cells = [_cell(name, asked[name], (runs[name], reference[name]), directions.get(name, "higher")) for name in runs]
+    missing = tuple(name for name in asked if name not in runs)
+    mean, se, df = _combine(cells)
+    lone = [cell.name for cell in cells if cell.single]
+    reason = _reason(cells, lone)
+    value = math.exp(mean) if cells else None
+    half = t_quantile(level, df) * se
+    text = f"launches, Welch-Satterthwaite t, df = {df:.1f}"
+    interval = None if reason else Interval(math.exp(mean - half), math.exp(mean + half), level, text)
+    lost = sum(asked[name] for name in missing)
+    total = sum(asked.values())
+    floored = math.exp((mean * (total - lost) + math.log(floor) * lost) / total) if asked else None
+    return Score(
+        value=value,
+        interval=interval,
+        reason=reason,
+        coverage_num=len(cells),
+        coverage_of=len(asked),
+        missing=missing,
+        unreferenced=unreferenced,
+        unasked=tuple(name for name in reference if name not in weigh),
+        floored_value=floored,
+        floor=floor,
+        log_ratios={cell.name: cell.log_ratio for cell in cells},
+        influence=_influence(cells, mean),
+        population_interval=_population(cells, mean, level),
+        df=None if reason else df,
+        text=_text(value, interval, reason, (len(cells), len(asked))),
+    )
+
+
+def _weights(rates: Rates, weights: Mapping[str, float]) -> dict[str, float]:
+    bad = {name: weight for name, weight in weights.items() if not 0 <= weight < math.inf}
+    if bad:
+        raise UsageError(f"weights {bad} are not finite numbers of at least 0; a weight of 0 leaves an entry out.")
+    return {name: float(weights.get(name, 1.0)) for name in (*rates, *(w for w in weights if w not in rates))}
+
+
+def _cell(name: str, weight: float, values: tuple[Floats, ArrayLike], direction: Better) -> _Cell:
+    if direction not in {"higher", "lower"}:
+        raise UsageError(f"better[{name!r}] is {direction!r}; expected 'higher' or 'lower'.")
+    sides = [np.log(values[0]), np.log(positive(f"reference[{name!r}]", values[1]))]
+    if not sides[1].size:
+        raise UsageError(f"reference[{name!r}] is empty; leave the entry out of the reference instead.")
+    ratio = float(sides[0].mean() - sides[1].mean()) * (1 if direction == "higher" else -1)
+    spread = tuple((float(x.var(ddof=1)) / x.size, x.size - 1) for x in sides if x.size > 1)
+    return _Cell(name, weight, ratio, spread, single=len(spread) < 2)
+
+
+def _combine(cells: list[_Cell]) -> tuple[float, float, float]:
+    """Weighted mean of the log ratios, its standard error and degrees of freedom (0, 0, 0 without cells)."""
+    total = sum(cell.weight for cell in cells)
+    if not cells:
+        return 0.0, 0.0, 0.0
+    mean = sum(cell.weight * cell.log_ratio for cell in cells) / total
+    parts = [((cell.weight / total) ** 2 * v, df) for cell in cells for v, df in cell.variances]
+    variance = sum(v for v, _ in parts)
+    spread = sum(v * v / df for v, df in parts)
+    df = variance**2 / spread if spread > 0 else float(sum(df for _, df in parts))
+    return mean, math.sqrt(variance), df
+
+
+def _reason(cells: list[_Cell], lone: list[str]) -> str:
+    if not cells:
+        return "no entry has both a rate and a reference"
+    if lone:
+        return f"a single launch, here or in the reference: {', '.join(lone)}"
+    return ""
+
+
+def _influence(cells: list[_Cell], mean: float) -> dict[str, float]:
+    if len(cells) < 2:
+        return {}
+    rest = {cell.name: [other for other in cells if other is not cell] for cell in cells}
+    return {name: math.expm1(_combine(others)[0] - mean) for name, others in rest.items()}
+
+
+def _population(cells: list[_Cell], mean: float, level: float) -> Interval | None:
+    k = len(cells)
+    if k < 3:
+        return None
+    total = sum(cell.weight for cell in cells)
+    squares = sum((cell.weight / total * (cell.log_ratio - mean)) ** 2 for cell in cells)
+    half = t_quantile(level, k - 1) * math.sqrt(squares * k / (k - 1))
+    return Interval(math.exp(mean - half), math.exp(mean + half), level, "other entries like these, t over entries")
+
+
+def _text(value: float | None, interval: Interval | None, reason: str, coverage: tuple[int, int]) -> str:
+    """Say the score in one line."""
+    done, asked = coverage
+    if value is None:
+        return f"no score: {reason} (0 of {asked} entries)"
+    sure = f"{interval.level:.0%} {interval.low:.3f} to {interval.high:.3f}" if interval else f"no interval: {reason}"
+    return f"{value:.3f} ({sure}; {done} of {asked} entries{'' if done == asked else ', incomplete'})"
