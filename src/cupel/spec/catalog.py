@@ -275,7 +275,7 @@ def _card_call(path: Path, tree: ast.Module) -> ast.Call:
     value = found[0].value
     if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Name) or value.func.id not in CARDS:
         shown = ast.unparse(value)[:60]
-        raise CardError(f"{path}:{found[0].lineno}: CARD is {shown!r}; expected a call of {' or '.join(CARDS)}.")
+        raise CardError(f"{path}:{found[0].lineno}: CARD is {shown}; expected a call of {' or '.join(CARDS)}.")
     return value
 
 

@@ -126,18 +126,18 @@ def check_suite(suite: Suite, catalog: Catalog) -> None:
     Raises:
         CardError: with the suite's file and line.
     """
-    for cell in suite.entries:
-        where = f"{suite.path}:{cell.line}"
+    for index, cell in enumerate(suite.entries):
+        key = "run"
         try:
             found = catalog.find(cell.run)
+            if isinstance(found, Suite):
+                raise CardError(f"run names the suite {cell.run!r}; expected a workload, a suite holds no suites.")
+            for key, value in cell.settings.items():
+                check_settings(found.stem, found.card.settings, found.card.sizes("tiny"), {key: value})
         except UsageError as error:
-            raise CardError(f"{where}: {error}") from None
-        if isinstance(found, Suite):
-            raise CardError(f"{where}: run names the suite {cell.run!r}; expected a workload, a suite holds no suites.")
-        try:
-            check_settings(found.stem, found.card.settings, found.card.sizes("tiny"), cell.settings)
-        except SettingError as error:
-            raise CardError(f"{where}: {error}") from None
+            source = _Source(suite.path, suite.path.read_text(encoding="utf-8"))
+            place = ("entries", index, "run") if key == "run" else ("entries", index, "set", key)
+            raise source.error(place, str(error)) from None
 
 
 def check_settings(
