@@ -63,7 +63,7 @@ def shown_path(path: Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
-def wrapped(text: str, indent: str, first: str | None = None) -> str:
+def wrapped(text: str, indent: str, *, first: str | None = None) -> str:
     """Text in lines of at most 80 columns; long words stay whole, so that paths and commands can be copied."""
     return textwrap.fill(
         " ".join(text.split()),
@@ -91,7 +91,7 @@ def _reflow_block(block: str) -> str:
             items.append(line)
         else:
             items[-1] += f" {line.strip()}"
-    return "\n".join(wrapped(item, "  " if item.startswith(("- ", "* ")) else "", "") for item in items)
+    return "\n".join(wrapped(item, "  " if item.startswith(("- ", "* ")) else "", first="") for item in items)
 
 
 def table(rows: Iterable[tuple[str, ...]], indent: str = "  ") -> list[str]:

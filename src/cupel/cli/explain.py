@@ -7,6 +7,7 @@ tell another story than the code.
 from __future__ import annotations
 
 import argparse
+import ast
 from pathlib import Path
 
 from cupel.cli._entries import docstring, reflowed, shown_path, wrapped
@@ -24,11 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Print a topic's text, or the list of topics."""
-    topics = {path.stem: path for path in sorted(STATS.glob("[!_]*.py"))}
+    topics = _topics()
     if args.topic is None:
         width = max(map(len, topics), default=0)
         for topic, path in topics.items():
-            print(wrapped(docstring(path).partition("\n")[0], " " * (width + 2), f"{topic:<{width}}  "))
+            print(wrapped(docstring(path).partition("\n")[0], " " * (width + 2), first=f"{topic:<{width}}  "))
         return 0
     if args.topic not in topics:
         raise UnknownNameError("topic", args.topic, topics, see="See them all: cupel explain")
@@ -36,3 +37,10 @@ def main(args: argparse.Namespace) -> int:
     print(reflowed(docstring(path)))
     print(f"\nComputed in {shown_path(path)}")
     return 0
+
+
+def _topics() -> dict[str, Path]:
+    """The files that the statistics room offers names of, by stem; the others are its private machinery."""
+    tree = ast.parse((STATS / "__init__.py").read_text(encoding="utf-8"))
+    modules = [node.module for node in tree.body if isinstance(node, ast.ImportFrom) and node.module is not None]
+    return {stem: STATS / f"{stem}.py" for stem in sorted({module.rpartition(".")[2] for module in modules})}

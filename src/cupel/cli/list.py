@@ -81,7 +81,7 @@ def _print_text(records: Sequence[dict[str, Any]]) -> None:
             if kind == "suite":
                 what += f": {', '.join(cell['label'] for cell in record['entries'])}"
             indent = " " * (width + 4)
-            print(wrapped(what, indent, f"  {record['name']:<{width}}  "))
+            print(wrapped(what, indent, first=f"  {record['name']:<{width}}  "))
             if record.get("install"):
                 print(f"{indent}not installed: {record['install']}")
     print("\nMore on one: cupel show NAME")

@@ -92,4 +92,4 @@ def _suite_lines(suite: Suite) -> Iterator[str]:
 
 
 def _line(name: str, text: str) -> str:
-    return wrapped(text, INDENT, f"{name:<{len(INDENT)}}") if text else name
+    return wrapped(text, INDENT, first=f"{name:<{len(INDENT)}}") if text else name

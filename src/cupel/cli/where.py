@@ -76,17 +76,23 @@ def _all_places(package: Path) -> Iterator[Place]:
 def _places(path: Path, scope: ast.Module | ast.ClassDef, prefix: str) -> Iterator[Place]:
     """Public functions, classes, methods, constants and card fields."""
     for node in scope.body:
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            if node.name.startswith("_"):
+                continue
             yield Place(path, node.lineno, prefix + node.name, _first_line(node))
             if isinstance(node, ast.ClassDef):
                 yield from _places(path, node, f"{node.name}.")
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and not prefix:
-            name = node.targets[0].id
-            if name == "CARD" and isinstance(node.value, ast.Call):
-                for keyword in node.value.keywords:
-                    yield Place(path, keyword.value.lineno, f"CARD.{keyword.arg}", ast.unparse(keyword.value))
-            elif not name.startswith("_"):
-                yield Place(path, node.lineno, name, "")
+            yield from _constant(path, node, node.targets[0].id)
+
+
+def _constant(path: Path, node: ast.Assign, name: str) -> Iterator[Place]:
+    """A public constant; of a card, each of its fields."""
+    if name == "CARD" and isinstance(node.value, ast.Call):
+        for keyword in node.value.keywords:
+            yield Place(path, keyword.value.lineno, f"CARD.{keyword.arg}", ast.unparse(keyword.value))
+    elif not name.startswith("_"):
+        yield Place(path, node.lineno, name, "")
 
 
 def _first_line(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> str:

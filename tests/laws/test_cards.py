@@ -1,0 +1,36 @@
+import importlib
+
+import pytest
+
+from cupel.spec.catalog import Entry, load_catalog, missing_extras, read_entry
+
+ENTRIES = list(load_catalog().entries.values())
+
+
+def test_every_card_can_be_read() -> None:
+    catalog = load_catalog()
+    assert catalog.entries
+    assert {name: str(error) for name, error in catalog.broken.items()} == {}
+
+
+@pytest.mark.filterwarnings("ignore")  # what model libraries warn of while they are imported is theirs
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.stem)
+def test_the_card_as_read_is_the_card_as_imported(entry: Entry) -> None:
+    missing = missing_extras(entry.card)
+    if missing:
+        pytest.skip(f"{entry.stem} needs {', '.join(missing)}, not installed")
+    assert entry.module is not None
+    module = importlib.import_module(entry.module)
+    assert entry.card == module.CARD
+    assert callable(module.setup)
+    assert callable(module.sane)
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.stem)
+def test_a_card_says_what_a_reader_needs(entry: Entry) -> None:
+    card = entry.card
+    assert set(card.memory_gib) == {"tiny", "small", "full"}, "auto size needs the memory of each size"
+    assert all(gib > 0 for gib in card.memory_gib.values())
+    assert card.tags
+    assert "torch" not in card.needs or "models" not in card.needs, "the extra 'models' includes 'torch'"
+    assert read_entry(entry.path, entry.module) == entry
