@@ -2,8 +2,8 @@
 
 from cupel.stats.compare_rates import RateComparison as RateComparison
 from cupel.stats.compare_rates import compare_rates as compare_rates
-from cupel.stats.compare_table import TableRow as TableRow
 from cupel.stats.compare_table import compare_table as compare_table
+from cupel.stats.devices_differ import devices_differ as devices_differ
 from cupel.stats.holm import holm as holm
 from cupel.stats.interval import Interval as Interval
 from cupel.stats.launch_interval import LaunchEstimate as LaunchEstimate

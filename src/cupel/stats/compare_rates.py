@@ -65,6 +65,11 @@ class RateComparison:
         df: its degrees of freedom; None without interval.
         better: direction.
         text: the comparison in one line.
+        p_adjusted: in a table, Holm-adjusted `p`; None outside of one or without interval.
+        p_equivalence_adjusted: in a table, Holm-adjusted `p_equivalence`.
+        interval_adjusted: in a table, the interval at the level at which Holm tested this entry's difference; it
+            excludes 1 exactly when the difference stands in the table.
+        verdict_adjusted: in a table, the verdict that stands there; None outside of one.
     """
 
     ratio: float
@@ -81,6 +86,10 @@ class RateComparison:
     df: float | None
     better: Literal["higher", "lower"]
     text: str
+    p_adjusted: float | None = None
+    p_equivalence_adjusted: float | None = None
+    interval_adjusted: Interval | None = None
+    verdict_adjusted: Outcome | None = None
 
 
 def compare_rates(

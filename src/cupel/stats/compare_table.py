@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from cupel.stats.checked import Floats
-from cupel.stats.compare_rates import Outcome, RateComparison, compare_rates, decide
+from cupel.stats.compare_rates import RateComparison, compare_rates, decide
 from cupel.stats.holm import holm
 from cupel.stats.interval import Interval
 from cupel.stats.student import t_quantile
@@ -19,33 +19,13 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
-@dataclass(frozen=True)
-class TableRow:
-    """One row of a table of comparisons.
-
-    Attributes:
-        comparison: the row by itself, at its own level.
-        p_adjusted: Holm-adjusted p of "the ratio is 1"; None without interval.
-        p_equivalence_adjusted: Holm-adjusted p of "the ratio is not inside the rope"; None without interval.
-        interval_adjusted: interval at the level at which Holm tested this row's difference; it excludes 1 exactly
-            when `p_adjusted` is small enough; None without interval.
-        verdict_adjusted: the verdict that stands in the table.
-    """
-
-    comparison: RateComparison
-    p_adjusted: float | None
-    p_equivalence_adjusted: float | None
-    interval_adjusted: Interval | None
-    verdict_adjusted: Outcome
-
-
 def compare_table(
     pairs: Mapping[str, tuple[ArrayLike, ArrayLike]],
     rope: float = 0.01,
     *,
     level: float = 0.95,
     better: Mapping[str, Literal["higher", "lower"]] | None = None,
-) -> dict[str, TableRow]:
+) -> dict[str, RateComparison]:
     """Compare B with A entry by entry, and correct for looking at many.
 
     The chance of any false "faster" or "slower" is at most 1 - level, and so is the chance of any false
@@ -58,7 +38,7 @@ def compare_table(
         better: entry to direction, `higher` where absent.
 
     Returns:
-        Entry to its row, in the order given.
+        Entry to its comparison, in the order given, with the adjusted p-values, interval and verdict filled in.
 
     Raises:
         UsageError: when a side has no launch or a rate is not above zero.
@@ -91,11 +71,20 @@ def _levels(p: Floats, level: float) -> Floats:
     return levels
 
 
-def _row(row: RateComparison, p_values: tuple[float, float], own_level: float, level: float) -> TableRow:
+def _row(row: RateComparison, p_values: tuple[float, float], own_level: float, level: float) -> RateComparison:
     if row.interval is None or row.se_log is None or row.df is None:
-        return TableRow(row, None, None, None, "undecided")
+        return replace(row, verdict_adjusted="undecided")
     effect = math.log(row.ratio)
     half = t_quantile(own_level, row.df) * row.se_log
-    interval = Interval(math.exp(effect - half), math.exp(effect + half), own_level, f"{row.interval.method}, Holm")
-    outcome = decide(effect, p_values, row.rope, level=level, better=row.better)
-    return TableRow(row, p_values[0], p_values[1], interval, outcome)
+    return replace(
+        row,
+        p_adjusted=p_values[0],
+        p_equivalence_adjusted=p_values[1],
+        interval_adjusted=Interval(
+            math.exp(effect - half),
+            math.exp(effect + half),
+            own_level,
+            f"{row.interval.method}, Holm",
+        ),
+        verdict_adjusted=decide(effect, p_values, row.rope, level=level, better=row.better),
+    )

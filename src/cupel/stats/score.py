@@ -129,7 +129,6 @@ def score(
     fraction("level", level)
     fraction("floor", floor)
     weigh = _weights(rates, weights or {})
-    unreferenced = tuple(name for name in weigh if name not in reference)
     asked = {name: weight for name, weight in weigh.items() if name in reference and weight > 0}
     handed = {name: positive(f"rates[{name!r}]", values) for name, values in rates.items() if values is not None}
     runs = {name: handed[name] for name in asked if name in handed and handed[name].size}
@@ -137,15 +136,12 @@ def score(
     cells = [_cell(name, asked[name], (runs[name], reference[name]), directions.get(name, "higher")) for name in runs]
     missing = tuple(name for name in asked if name not in runs)
     mean, se, df = _combine(cells)
-    lone = [cell.name for cell in cells if cell.single]
-    reason = _reason(cells, lone)
+    reason = _reason(cells)
     value = math.exp(mean) if cells else None
-    half = t_quantile(level, df) * se
-    text = f"launches, Welch-Satterthwaite t, df = {df:.1f}"
-    interval = None if reason else Interval(math.exp(mean - half), math.exp(mean + half), level, text)
-    lost = sum(asked[name] for name in missing)
-    total = sum(asked.values())
-    floored = math.exp((mean * (total - lost) + math.log(floor) * lost) / total) if asked else None
+    method = f"launches, Welch-Satterthwaite t, df = {df:.1f}"
+    interval = None if reason else _interval(mean, t_quantile(level, df) * se, level, method)
+    lost = sum(asked[name] for name in missing) / (sum(asked.values()) or 1.0)
+    floored = math.exp(mean * (1 - lost) + math.log(floor) * lost) if asked else None
     return Score(
         value=value,
         interval=interval,
@@ -153,7 +149,7 @@ def score(
         coverage_num=len(cells),
         coverage_of=len(asked),
         missing=missing,
-        unreferenced=unreferenced,
+        unreferenced=tuple(name for name in weigh if name not in reference),
         unasked=tuple(name for name in reference if name not in weigh),
         floored_value=floored,
         floor=floor,
@@ -196,9 +192,15 @@ def _combine(cells: list[_Cell]) -> tuple[float, float, float]:
     return mean, math.sqrt(variance), df
 
 
-def _reason(cells: list[_Cell], lone: list[str]) -> str:
+def _interval(mean: float, half: float, level: float, method: str) -> Interval:
+    return Interval(math.exp(mean - half), math.exp(mean + half), level, method)
+
+
+def _reason(cells: list[_Cell]) -> str:
+    """Why there is no interval; empty when there is one."""
     if not cells:
         return "no entry has both a rate and a reference"
+    lone = [cell.name for cell in cells if cell.single]
     if lone:
         return f"a single launch, here or in the reference: {', '.join(lone)}"
     return ""
@@ -218,7 +220,7 @@ def _population(cells: list[_Cell], mean: float, level: float) -> Interval | Non
     total = sum(cell.weight for cell in cells)
     squares = sum((cell.weight / total * (cell.log_ratio - mean)) ** 2 for cell in cells)
     half = t_quantile(level, k - 1) * math.sqrt(squares * k / (k - 1))
-    return Interval(math.exp(mean - half), math.exp(mean + half), level, "other entries like these, t over entries")
+    return _interval(mean, half, level, "other entries like these, t over entries")
 
 
 def _text(value: float | None, interval: Interval | None, reason: str, coverage: tuple[int, int]) -> str:

@@ -23,7 +23,6 @@ DRIFT_P = 0.001
 SPIKE_TIMES = 10.0
 RAMP_TIMES = 3.0
 STALL_TIMES = 2.0
-DEVICES_CV_FRAC = 0.05
 MOST_POINTS = 500
 
 
@@ -33,7 +32,7 @@ def suspicious(
     *,
     losses: ArrayLike | None = None,
     peak_rate: float | None = None,
-    device_rates: ArrayLike | None = None,
+    start: int = 1,
 ) -> tuple[Note, ...]:
     """List what makes the numbers of a launch hard to believe.
 
@@ -42,10 +41,10 @@ def suspicious(
         seconds: (n,) time of each step, step 0 first, s.
         losses: (n,) loss after each step, where there is one.
         peak_rate: the most items per second that the device can do, by its data sheet.
-        device_rates: (k,) rate of each device of the launch.
+        start: first step that counts; drift, spikes and stalls are looked for from there on.
 
     Returns:
-        Notes, the most serious first; empty when nothing was found. Step 0 is left out of all but the ramp.
+        Notes, the most serious first; empty when nothing was found. Step 0 is looked at for ramps only.
 
     Raises:
         UsageError: when the shapes do not fit.
@@ -65,11 +64,9 @@ def suspicious(
     if losses is not None:
         notes.append(_bad_loss(series("losses", losses)))
     rates = work[ok] / time[ok]
-    body = rates[1:] if ok.size > 1 and ok[0] else rates
+    body = rates[min(int(ok[:start].sum()), max(rates.size - 1, 0)) :]
     if body.size:
         notes += [_impossible(body, peak_rate), _ramp(rates), _drift(body), _spike(body), _stalls(body, time[ok])]
-    if device_rates is not None:
-        notes.append(_devices(series("device_rates", device_rates)))
     return tuple(note for note in notes if note is not None)
 
 
@@ -177,15 +174,3 @@ def _stalls(rates: Floats, time: Floats) -> Note | None:
         f"{int(slow.sum())} of {rates.size} steps took over twice the median time, {share:.0%} of all time; they count."
     )
     return Note("stalls", text)
-
-
-def _devices(rates: Floats) -> Note | None:
-    if rates.size < 2 or not (rates > 0).all():
-        return None
-    cv = float(np.log(rates).std(ddof=1))
-    if not cv > DEVICES_CV_FRAC:
-        return None
-    text = (
-        f"The {rates.size} devices differ by {cv:.1%} (standard deviation), {rates.min():.4g}/s to {rates.max():.4g}/s."
-    )
-    return Note("devices differ", text)

@@ -19,7 +19,8 @@ The within-launch interval
     - the steps are worth fewer than 12 independent ones, by Geyer's
       sequence or at the upper end of the lag-1 correlation
                                             effective n too small
-    - a time, an item count or a loss is not finite
+    - a time, an item count or a loss is not finite; the rate drifts,
+      ramps up, or is beyond what the device can do
   It speaks of this launch only. The interval that is shown for an entry
   is the one between launches, which is usually several times wider.
 
@@ -53,6 +54,7 @@ from cupel.stats.suspicious import matched, suspicious
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+UNTRUSTED_CODES = frozenset({"not finite", "ramp", "drift", "impossible rate"})
 UNSTABLE_CODES = frozenset({"unstable", "no steady state", "slowdown", "drift", "ramp", "not finite"})
 
 
@@ -129,14 +131,14 @@ def throughput(
     """
     work, time = matched(items, seconds)
     fraction("level", level)
-    notes = list(suspicious(work, time, losses=losses, peak_rate=peak_rate))
     clean = bool(np.all(np.isfinite(work) & np.isfinite(time) & (work > 0) & (time > 0)))
     state = steady_state(time / work) if clean else _unsearched(time.size)
+    notes = suspicious(work, time, losses=losses, peak_rate=peak_rate, start=state.start)
     kept_items, kept_s = work[state.start : state.stop], time[state.start : state.stop]
     logs: Floats = np.log(kept_s / kept_items) if clean else np.empty(0)
     rho1, size = pessimistic_size(logs) if clean else (None, 1.0)
-    trusted = not any(note.code == "not finite" for note in notes)
-    refusals = _refusals(state, logs, size) if trusted else []
+    trusted = not any(note.code in UNTRUSTED_CODES for note in notes)
+    refusals = _refusals(state, logs, size) if clean else []
     interval = batch_interval(kept_items, kept_s, size, level) if trusted and not refusals else None
     total_s = float(kept_s.sum())
     p50, p95, p99 = np.percentile(kept_s, [50, 95, 99]).tolist()
