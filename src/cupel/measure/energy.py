@@ -121,6 +121,11 @@ class Rapl:
         self._last_uj = {z: _read_uj(z / "energy_uj") for z in self._zones}
         self._sum_uj = 0
 
+    @property
+    def has_packages(self) -> bool:
+        """Whether the machine counts the energy of its CPU packages, readable or not."""
+        return bool(self._zones)
+
     def read_j(self) -> float | None:
         """Joules of all packages since the start; None where any of them cannot be read."""
         if not self._zones:
