@@ -32,7 +32,7 @@ def quantile_interval(values: ArrayLike, q: float, *, level: float = 0.95) -> In
 
     Returns:
         The interval, in the unit of the values; None when n is too small (for the median at 95 %: below 6;
-        for p95: below 72; for p99: below 367), or when a value is not finite.
+        for p95: below 72; for p99: below 368), or when a value is not finite.
 
     Raises:
         UsageError: when `q` or `level` is not a fraction.

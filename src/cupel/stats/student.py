@@ -61,4 +61,5 @@ def t_power(effect: float, se: float, df: float, level: float) -> float:
     shift = abs(effect) / se
     if shift > 30:  # the noncentral t loses its digits there, and the power is 1 to all of them
         return float(ndtr(shift - cut))
-    return float(1 - nctdtr(df, shift, cut) + nctdtr(df, shift, -cut))
+    wrong_side = 1 - nctdtr(df, -shift, cut) if shift < 5 else 0.0  # beyond, it is nothing, and scipy may give NaN
+    return float(1 - nctdtr(df, shift, cut) + wrong_side)
