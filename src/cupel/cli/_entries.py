@@ -63,7 +63,7 @@ def shown_path(path: Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
-def wrapped(text: str, indent: str, *, first: str | None = None) -> str:
+def wrapped(text: str, indent: str, first: str | None = None) -> str:
     """Text in lines of at most 80 columns; long words stay whole, so that paths and commands can be copied."""
     return textwrap.fill(
         " ".join(text.split()),

@@ -148,7 +148,7 @@ def _report_fault(words: list[str], error: Exception) -> None:
     text = " ".join(str(error).split())[:300]
     print(f"cupel {words[0] if words else ''}: unexpected {type(error).__name__}: {text}", file=sys.stderr)
     print(
-        "This is a fault in Cupel or in an entry, not in what you asked. Please report it as an issue of the Cupel\n"
-        f"project, with the output of: CUPEL_DEBUG=1 cupel {' '.join(words)}",
+        "This is a fault in Cupel or in an entry, not in what you asked. Please report it\n"
+        f"as an issue of the Cupel project, with the output of:\n  CUPEL_DEBUG=1 cupel {' '.join(words)}",
         file=sys.stderr,
     )

@@ -236,7 +236,7 @@ def read_entry(path: Path, module: str | None = None) -> Entry:
 
 def missing_extras(card: Workload) -> tuple[str, ...]:
     """The extras that a card needs and this installation lacks."""
-    return tuple(extra for extra in card.needs if not _has_extra(extra))
+    return tuple(extra for extra in card.needs if not has_extra(extra))
 
 
 def install_line(extras: Iterable[str]) -> str:
@@ -250,7 +250,8 @@ def install_line(extras: Iterable[str]) -> str:
 
 
 @functools.cache
-def _has_extra(extra: str) -> bool:
+def has_extra(extra: str) -> bool:
+    """Whether all that an extra provides is installed; found, not imported."""
     return all(importlib.util.find_spec(package) is not None for package in EXTRAS[extra])
 
 

@@ -1,0 +1,82 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from cupel.cli import main
+from cupel.spec import catalog
+
+SMOKE = {"matmul", "memory_copy", "resnet50", "bert", "llama", "unet_diffusion", "dlrm", "ppo"}
+
+
+def listed(words: list[str], capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    assert main(["list", "--json", *words]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    document = json.loads(out)
+    assert document["schema"] == 1
+    entries: list[dict[str, object]] = document["entries"]
+    return entries
+
+
+def test_json_has_the_keys_that_scripts_rely_on(capsys: pytest.CaptureFixture[str]) -> None:
+    entries = listed([], capsys)
+    assert {e["name"] for e in entries} >= {*SMOKE, "smoke"}
+    for entry in entries:
+        assert {"name", "kind", "path"} <= set(entry)
+        assert Path(str(entry["path"])).is_file()
+        if entry["kind"] == "workload":
+            keys = {"measures", "unit", "better", "tags", "sizes", "settings", "needs", "missing", "install", "source"}
+            assert keys <= set(entry)
+            assert set(entry["sizes"]) == {"tiny", "small", "full"}  # type: ignore[call-overload]
+
+
+def test_kind_and_tag_select(capsys: pytest.CaptureFixture[str]) -> None:
+    assert {e["kind"] for e in listed(["--kind", "workload"], capsys)} == {"workload"}
+    assert [e["name"] for e in listed(["--kind", "suite"], capsys)] == ["smoke"]
+    assert listed(["--kind", "claim"], capsys) == listed(["--kind", "method"], capsys) == []
+    tag = listed(["--kind", "workload"], capsys)[0]["tags"][0]  # type: ignore[index]
+    chosen = listed(["--tag", tag], capsys)
+    assert chosen
+    assert all(tag in e["tags"] for e in chosen)  # type: ignore[operator]
+
+
+def test_an_unknown_tag_lists_the_close_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--tag", "kernl"]) == 2
+    assert "No tag named 'kernl'. Close: kernel" in capsys.readouterr().err
+
+
+def test_text_fits_80_columns_and_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    assert all(f"  {name} " in text for name in (*SMOKE, "smoke"))
+    assert main(["list", "--kind", "claim"]) == 0
+    assert capsys.readouterr().out == "Nothing of that kind.\n"
+
+
+def test_a_missing_extra_shows_the_line_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(catalog, "has_extra", lambda extra: extra != "models")
+    assert main(["list"]) == 0
+    assert "not installed: pip install 'cupel[models]'" in capsys.readouterr().out
+    lacking = [e for e in listed([], capsys) if e.get("missing")]
+    assert {e["install"] for e in lacking} == {"pip install 'cupel[models]'"}
+
+
+def test_a_broken_file_is_named_on_stderr_and_leaves_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.py").write_text("CARD = 1\n")
+    (tmp_path / "worse.toml").write_text("title = 1\n")
+    (tmp_path / "fine.toml").write_text('title = "Fine"\n[[entries]]\nrun = "x"\n')
+    broken = catalog.Catalog([catalog.Folder(tmp_path, None)])
+    monkeypatch.setattr("cupel.cli.list.load_catalog", lambda: broken)
+    assert main(["list", "--json"]) == 0
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert [e["name"] for e in document["entries"]] == ["fine"]
+    assert [e["name"] for e in document["broken"]] == ["bad", "worse"]
+    assert "bad.py:1: CARD is 1" in err
+    assert "worse.toml:1: title is 1" in err
