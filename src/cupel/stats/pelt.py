@@ -57,15 +57,18 @@ def pelt(x: Floats, penalty: float) -> tuple[int, ...]:
     best[0] = -penalty
     last = np.zeros(n + 1, dtype=np.intp)
     alive = np.array([0])
+    until = np.array([n + 1])  # a start that lost at `stop` may still win until a segment can begin and end after it
     for stop in range(MIN_SIZE, n + 1):
         costs = best[alive] + segment_costs(sums, squares, alive, stop)
         least = int(np.argmin(costs))
         best[stop] = costs[least] + penalty
         last[stop] = alive[least]
-        alive = alive[costs <= best[stop]]
+        until = np.where(costs > best[stop], np.minimum(until, stop + MIN_SIZE), until)
+        keep = until > stop + 1
         newcomer = stop - MIN_SIZE + 1
+        alive, until = alive[keep], until[keep]
         if newcomer >= MIN_SIZE:
-            alive = np.append(alive, newcomer)
+            alive, until = np.append(alive, newcomer), np.append(until, n + 1)
     return _trace(last, n)
 
 
