@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from cupel.cli._entries import reflowed
+from cupel import __version__
+from cupel.cli._entries import reflowed, wrapped
 from cupel.spec.errors import CupelError, UnknownNameError
 
 FOLDER = Path(__file__).parent
@@ -111,12 +112,11 @@ class Parser(argparse.ArgumentParser):
 
 def _dispatch(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
-        print(HELP.format(verbs="\n".join(f"  {verb:<10}{summary}" for verb, summary in verbs().items())), end="")
+        lines = (wrapped(summary, " " * 12, f"  {verb:<10}") for verb, summary in verbs().items())
+        print(HELP.format(verbs="\n".join(lines)), end="")
         return 0
     if words[0] in ("-V", "--version"):
-        from importlib.metadata import version
-
-        print(f"cupel {version('cupel')}")
+        print(f"cupel {__version__}")
         return 0
     verb = words[0]
     if not verb.isidentifier() or verb.startswith("_") or not (FOLDER / f"{verb}.py").is_file():
