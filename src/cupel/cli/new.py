@@ -23,7 +23,7 @@ import math
 import torch
 from torch import nn
 
-from cupel.spec import Done, Sizes, Slot, Step, Seeds, Workload, WrongWorkError
+from cupel.spec import Done, Seeds, Sizes, Slot, Step, Workload, WrongWorkError
 
 CARD = Workload(
     measures="training throughput",
