@@ -126,8 +126,11 @@ class Plan:
         return sum(START_S + launches * (START_S + cell.job.stepping_s) for cell in self.cells)
 
     def as_dict(self) -> dict[str, Any]:
-        """The plan as plain data."""
-        return dataclasses.asdict(self)
+        """The plan as plain data; each cell with its key."""
+        data = dataclasses.asdict(self)
+        for cell, plain in zip(self.cells, data["cells"], strict=True):
+            plain["key"] = cell.key
+        return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Plan:

@@ -15,6 +15,7 @@ import psutil
 from cupel.ledger.job_folder import JobFolder
 from cupel.ledger.records import RecordWriter, parse_record
 from cupel.ledger.run_folder import RunFolder
+from cupel.measure.energy import joules
 from cupel.measure.telemetry import Sampler
 from cupel.run.process import Worker, descendants, end_all
 from cupel.run.stop import Stop
@@ -53,6 +54,7 @@ class Watch:
         self._seen: dict[int, psutil.Process] = {}
         self._next_sample = self._started
         self._cause: tuple[str, str] | None = None
+        self._samples: list[dict[str, Any]] = []
 
     def until_end(self, worker: Worker, *, mark: str, keep: Sequence[int]) -> Iterator[Event]:
         """Watch the worker until it is over; leaves nothing of it running."""
@@ -104,11 +106,11 @@ class Watch:
         """One telemetry record, and where the job is."""
         self._next_sample += TELEMETRY_S
         sample = self._sampler.sample(self._look(pid))
-        self._record("telemetry", t=time.time(), elapsed_s=time.monotonic() - self._started, **sample)
+        stamped = {"t": time.time(), "elapsed_s": time.monotonic() - self._started, **sample}
+        self._samples.append(stamped)
+        self._record("telemetry", **stamped)
         self._events.read()
-        devices = sample.get("devices") or []
-        index = int(self._job.device.partition(":")[2] or 0) if self._job.device != "cpu" else None
-        device: dict[str, Any] = devices[index] if index is not None and index < len(devices) else {}
+        device = self._device(sample)
         return Progress(
             job=self._job,
             phase=self._events.phase,
@@ -128,7 +130,8 @@ class Watch:
         tail = tuple(self._folder.log_tail()) if status == "failed" else ()
         if status != "ok" and reason != "interrupted":
             self._record("failure", t=time.time(), reason=reason, message=message, log_tail=list(tail))
-        self._record("end", t=time.time(), status=status if reason != "interrupted" else "interrupted", elapsed_s=elapsed_s, exit=code)
+        told = status if reason != "interrupted" else "interrupted"
+        self._record("end", t=time.time(), status=told, elapsed_s=elapsed_s, exit=code, **self._energy())
         rate = None
         if status == "ok" and self._job.kind == "launch":
             steps = self._folder.steps()
@@ -151,6 +154,30 @@ class Watch:
             hint = "; the system may have run out of memory" if name == "SIGKILL" else ""
             return "failed", "crashed", f"the worker was ended by {name}{hint}"
         return "failed", "crashed", f"the worker exited with {code} and left no result"
+
+    def _energy(self) -> dict[str, float | None]:
+        """Energy and mean power of the job's device over the stepping; None where not measurable."""
+        times = {r["phase"]: r["t"] for r in self._folder.rank_records if r["kind"] == "phase"}
+        start, end = times.get("stepping"), times.get("finishing")
+        if start is None or end is None:
+            return {"energy_j": None, "power_w": None}
+        power, counter = zip(*(self._readings(s) for s in self._samples), strict=True) if self._samples else ((), ())
+        energy_j = joules([s["t"] for s in self._samples], power, counter, t0_s=start, t1_s=end)
+        return {"energy_j": energy_j, "power_w": energy_j / (end - start) if energy_j is not None and end > start else None}
+
+    def _readings(self, sample: dict[str, Any]) -> tuple[float | None, float | None]:
+        """Power in W and energy counter in J of what the job runs on: its accelerator, or the processor."""
+        if self._job.device == "cpu":
+            return None, sample.get("cpu_energy_j")
+        device = self._device(sample)
+        return device.get("power_w"), device.get("energy_j")
+
+    def _device(self, sample: dict[str, Any]) -> dict[str, Any]:
+        """The sample of the job's accelerator; empty on a CPU."""
+        if self._job.device == "cpu":
+            return {}
+        index = int(self._job.device.partition(":")[2] or 0)
+        return next((d for d in sample.get("devices") or [] if d.get("index") == index), {})
 
     def _record(self, kind: str, **fields: Any) -> None:
         """Write a record; on a full disk, once more with the room kept back."""

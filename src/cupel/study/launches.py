@@ -8,18 +8,17 @@ its coverage because only the pilot's spread is used (`cupel explain stein`).
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from cupel.ledger.run_folder import RunFolder
+from cupel.run.order import shuffled
 from cupel.run.plan import START_S, Cell, Plan
 from cupel.run.stop import Stop
 from cupel.spec.events import Decided, Event, Finished, JobEnded
 from cupel.spec.job import Job
-from cupel.spec.seeds import Seeds
 from cupel.spec.units import format_duration, format_percent
 from cupel.stats.stein import stein_plan
 from cupel.stats.throughput import throughput
@@ -121,8 +120,8 @@ class LaunchStudy:
 
     def _round(self, backend: Backend, index: int, started: float) -> Iterator[Event]:
         """One launch of each cell that wants one."""
-        order = [p for p in self._cells.values() if not p.is_over and index < p.target]
-        random.Random(Seeds(self._seed).seed("order", index)).shuffle(order)
+        order = [self._cells[cell.key] for cell in shuffled(self._plan.cells, self._seed, index)]
+        order = [p for p in order if not p.is_over and index < p.target]
         todo = []
         for progress in order:
             job = progress.cell.launch(index, self._seed)

@@ -1,0 +1,99 @@
+"""What `run` and `resume` share: carry a plan out in a folder, show it live, report what was found."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any
+
+from cupel.ledger.run_folder import RunFolder
+from cupel.report import html, json, terminal
+from cupel.report.document import build_document, exit_code
+from cupel.run.backends.local import LocalBackend
+from cupel.run.plan import Plan
+from cupel.run.stop import Stop
+from cupel.spec.events import Decided, Event, Finished, Planned
+from cupel.study.launches import LaunchStudy
+
+INTERRUPTED = 130
+
+
+def add_output_arguments(parser: argparse.ArgumentParser) -> None:
+    """How the result is shown."""
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout, everything else on stderr")
+
+
+def carry_out(plan: Plan, folder: RunFolder, args: argparse.Namespace) -> int:
+    """Run what the folder lacks, then report.
+
+    Returns:
+        The exit code: 130 where the user stopped it, else by what was found.
+    """
+    stop = Stop()
+    study = LaunchStudy(plan, folder, stop)
+    needs = {cell.job.entry: cell.card.needs for cell in plan.cells}
+    interrupted = False
+    with folder.locked(), stop.listening(), contextlib.ExitStack() as stack:
+        live = stack.enter_context(terminal.Live(file=sys.stderr))
+        live.handle(planned(plan, folder))
+        backend = stack.enter_context(LocalBackend(folder, stop, needs=needs, launch_of=study.launch_of))
+        asked = 0
+        for event in study.run(backend):
+            if stop.requests > asked:
+                asked = stop.requests
+                live.handle(_told_to_stop(asked))
+            live.handle(event)
+            interrupted = isinstance(event, Finished) and event.interrupted
+    return conclude(folder, args, interrupted=interrupted)
+
+
+def conclude(folder: RunFolder, args: argparse.Namespace, *, interrupted: bool) -> int:
+    """Report a run that has stopped: table or JSON on stdout, the page in its folder."""
+    document = build_document(RunFolder(folder.path))
+    page = write_page(document, folder.path / "report.html")
+    if args.json:
+        sys.stdout.write(json.render(document))
+    else:
+        terminal.show_run(document, file=sys.stdout)
+        if page is not None:
+            print(f"\nreport: {page}")
+    if document["status"] == "partial":
+        print(f"Not finished. Go on with: cupel resume {folder.path}", file=sys.stderr)
+    return INTERRUPTED if interrupted else exit_code(document)
+
+
+def write_page(document: dict[str, Any], path: Path) -> Path | None:
+    """Write the HTML page; a folder that cannot be written costs the page, not the result."""
+    try:
+        path.write_text(html.render_run(document), encoding="utf-8")
+    except OSError as error:
+        print(f"The page {path} could not be written: {error.strerror}.", file=sys.stderr)
+        return None
+    return path
+
+
+def planned(plan: Plan, folder: RunFolder) -> Event:
+    """The event that opens the live view."""
+    request = plan.request
+    launches = request.launches or request.pilot
+    return Planned(
+        run_dir=str(folder.path),
+        name=plan.name,
+        machine=str(folder.asked["machine"].get("label", "")),
+        cells={cell.key: (cell.label, cell.card.unit) for cell in plan.cells},
+        num_jobs=len(plan.cells) * (launches + 1),
+        expected_s=plan.expected_s(launches),
+        skipped=dict(plan.skipped),
+    )
+
+
+def _told_to_stop(times: int) -> Event:
+    return Decided("Stopping after this launch; once more stops now." if times == 1 else "Stopping now.")
+
+
+def request_dict(plan: Plan) -> dict[str, Any]:
+    """The request as plain data."""
+    return dataclasses.asdict(plan.request)

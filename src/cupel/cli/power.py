@@ -1,0 +1,134 @@
+"""How many launches it takes to see a difference, in minutes when a pilot run is given.
+
+For two machines with equal spread: launches on each for an interval that excludes "no difference" with the power asked. With a
+pilot, each entry's own spread is taken, once as estimated and once at its 80 % upper limit, since a few launches say little
+about a spread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cupel.ledger.job_folder import JobFolder
+from cupel.ledger.run_folder import RunFolder
+from cupel.report.document import build_document
+from cupel.report.pilot import best_stepping_s
+from cupel.spec.errors import NothingToRunError, UsageError
+from cupel.spec.units import format_duration, format_percent, parse_fraction
+from cupel.stats.cv_limit import cv_limit
+from cupel.stats.launches_for_effect import launches_for_effect
+from cupel.stats.launches_for_width import launches_for_width
+
+SCHEMA = 1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `cupel power` takes."""
+    parser.add_argument("--effect", default="1%,2%,5%,10%", metavar="LIST", help="differences to find (default 1%%,2%%,5%%,10%%)")
+    parser.add_argument("--cv", default="0.5%,1%,2%,5%", metavar="LIST", help="spreads between launches (default 0.5%%,1%%,2%%,5%%)")
+    parser.add_argument("--power", default="90%", help="chance of finding the difference (default 90%%)")
+    parser.add_argument("--level", default="95%", help="level of the intervals (default 95%%)")
+    parser.add_argument("--pilot", type=Path, metavar="RUN", help="a run whose spreads and times are taken")
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Compute and print."""
+    effects = _fractions(args.effect)
+    power, level = parse_fraction(args.power), parse_fraction(args.level)
+    rows = _pilot_rows(args.pilot) if args.pilot else [{"label": f"cv {format_percent(cv)}", "cv": cv} for cv in _fractions(args.cv)]
+    for row in rows:
+        row["launches"] = {format_percent(e): launches_for_effect(row["cv"], e, power, level) for e in effects}
+        row["launches_for_width"] = {format_percent(e): launches_for_width(row["cv"], e, level) for e in effects}
+        if "cv_limit" in row:
+            row["launches_cautious"] = {format_percent(e): launches_for_effect(row["cv_limit"], e, power, level) for e in effects}
+    document = {
+        "schema": SCHEMA,
+        "kind": "power",
+        "power": power,
+        "level": level,
+        "effects": effects,
+        "pilot": str(args.pilot) if args.pilot else None,
+        "rows": rows,
+    }
+    if args.json:
+        print(json.dumps(document, indent=1))
+    else:
+        _show(document)
+    return 0
+
+
+def _fractions(text: str) -> list[float]:
+    values = [parse_fraction(part) for part in text.split(",") if part.strip()]
+    if not values:
+        raise UsageError(f"{text!r} names no percentage; expected a list such as 1%,2%,5%.")
+    return values
+
+
+def _pilot_rows(run: Path) -> list[dict[str, Any]]:
+    """Spread and seconds per launch of each entry of a run."""
+    folder = RunFolder(run)
+    document = build_document(folder)
+    jobs = {job.path.name: job for job in folder.jobs()}
+    rows = []
+    for entry in document["entries"]:
+        if not entry["cv"]:
+            print(f"{entry['label']}: left out, fewer than 2 launches ended well.", file=sys.stderr)
+            continue
+        launches = [jobs[launch["job"]] for launch in entry["launches"] if launch["status"] == "ok"]
+        seconds = statistics.mean(_seconds(job) for job in launches)
+        rows.append(
+            {
+                "label": entry["label"],
+                "cv": entry["cv"],
+                "cv_limit": cv_limit(entry["cv"], entry["num_launches"]),
+                "num_launches": entry["num_launches"],
+                "seconds_per_launch": seconds,
+                "best_stepping_s": best_stepping_s(launches, seconds),
+            }
+        )
+    if not rows:
+        raise NothingToRunError(f"{run} has no entry with 2 launches; a spread needs at least 2, better 5.")
+    return rows
+
+
+def _seconds(job: JobFolder) -> float:
+    end = job.last("end") or {}
+    return float(end.get("elapsed_s") or 0.0)
+
+
+def _show(document: dict[str, Any]) -> None:
+    """The table for people."""
+    effects = [format_percent(e) for e in document["effects"]]
+    rows: Sequence[dict[str, Any]] = document["rows"]
+    print(f"Launches on each of two machines to find a difference with {document['power']:.0%} power ({document['level']:.0%} interval):\n")
+    width = max(len(row["label"]) for row in rows) + 2
+    has_pilot = document["pilot"] is not None
+    print(f"  {'':<{width}}{'cv':>8}" + "".join(f"{e:>12}" for e in effects))
+    for row in rows:
+        cells = [_cell(row, e, has_pilot=has_pilot) for e in effects]
+        print(f"  {row['label']:<{width}}{format_percent(row['cv']):>8}" + "".join(f"{cell:>12}" for cell in cells))
+    if not has_pilot:
+        print("\nWith a pilot the spreads are your machine's own: cupel power --pilot RUN")
+        return
+    print("\nFirst the number for the spread as estimated, then for its 80 % upper limit.\n")
+    print(f"  {'':<{width}}{'a launch':>10}" + "".join(f"{e:>14}" for e in effects))
+    for row in rows:
+        seconds = row["seconds_per_launch"]
+        costs = "".join(f"{format_duration(row['launches'][e] * seconds):>14}" for e in effects)
+        print(f"  {row['label']:<{width}}{format_duration(seconds):>10}{costs}")
+    print("\nTime on one machine for that many launches. Longer launches instead of more:")
+    for row in rows:
+        best = row["best_stepping_s"]
+        print(f"  {row['label']:<{width}}" + (f"{format_duration(best)} of stepping per launch is best" if best else "not known from this pilot"))
+
+
+def _cell(row: dict[str, Any], effect: str, *, has_pilot: bool) -> str:
+    launches = row["launches"][effect]
+    return f"{launches}..{row['launches_cautious'][effect]}" if has_pilot else str(launches)

@@ -1,0 +1,67 @@
+"""Show runs again: as text, HTML, JSON, Markdown, CSV, or as a reference for scores.
+
+Needs the run folder only, not torch and not the machine that it was measured on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cupel.ledger.run_folder import RunFolder
+from cupel.report import csv, html, json, markdown, reference, terminal
+from cupel.report.document import build_document, exit_code
+from cupel.spec.errors import UsageError
+
+FORMATS: dict[str, Callable[[Any], str]] = {
+    "html": html.render_run,
+    "json": json.render,
+    "markdown": markdown.render_run,
+    "csv": csv.render_run,
+    "reference": reference.render,
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `cupel report` takes."""
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders")
+    parser.add_argument("--format", choices=["text", *FORMATS], default="text", help="form of the output on stdout (default text)")
+    parser.add_argument("--reference", default="", metavar="RUN|NAME", help="what the score is relative to, instead of the run's own")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write there instead of stdout")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Build each run's document again and render it."""
+    if len(args.runs) > 1 and args.format in ("html", "reference"):
+        raise UsageError(f"--format {args.format} takes one run; {len(args.runs)} were given.")
+    documents = [build_document(RunFolder(run), args.reference) for run in args.runs]
+    out = args.out.open("w", encoding="utf-8") if args.out else sys.stdout
+    try:
+        if args.format == "json" and len(documents) > 1:
+            out.write(json.render({"schema": 1, "kind": "runs", "runs": documents}))
+        elif args.format == "text":
+            for document in documents:
+                terminal.show_run(document, file=out)
+            if len(documents) == 1 and args.out is None:
+                _refresh_page(documents[0], args.runs[0])
+        else:
+            for document in documents:
+                out.write(FORMATS[args.format](document))
+    finally:
+        if args.out:
+            out.close()
+    return max(exit_code(document) for document in documents)
+
+
+def _refresh_page(document: dict[str, Any], run: Path) -> None:
+    """Write the page beside the records again."""
+    path = run / "report.html"
+    try:
+        path.write_text(html.render_run(document), encoding="utf-8")
+    except OSError as error:
+        print(f"The page {path} could not be written: {error.strerror}.", file=sys.stderr)
+    else:
+        print(f"\nreport: {path}")

@@ -1,0 +1,61 @@
+"""Go on with a run that was interrupted: what has a result is not done again, what failed is tried again.
+
+Refused where the code or the machine is another than the run was started with, since its launches could then not be
+taken together; `--anyway` does it nevertheless, and the run says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from cupel.cli._carry_out import add_output_arguments, carry_out
+from cupel.ledger.run_folder import RunFolder
+from cupel.measure.machine import describe_machine, same_machine
+from cupel.run.code import code_digest
+from cupel.run.plan import Plan
+from cupel.spec.catalog import read_entry
+from cupel.spec.errors import CupelError, RunFolderError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `cupel resume` takes."""
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run folder")
+    parser.add_argument("--anyway", action="store_true", help="go on with another code version or machine")
+    add_output_arguments(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Check that the run can go on, and go on."""
+    folder = RunFolder(args.run)
+    try:
+        plan = Plan.from_dict(folder.asked["plan"])
+    except (KeyError, TypeError) as error:
+        raise RunFolderError(f"{args.run / 'run.json'} lacks {error}; expected a file written by cupel run.") from error
+    differences = _differences(folder, plan)
+    if differences and not args.anyway:
+        listed = "; ".join(differences)
+        raise RunFolderError(
+            f"{args.run} was started otherwise: {listed}. Its launches could not be taken together. "
+            "Start a new run, or say --anyway."
+        )
+    for difference in differences:
+        print(f"note: resumed although {difference}", file=sys.stderr)
+    return carry_out(plan, folder, args)
+
+
+def _differences(folder: RunFolder, plan: Plan) -> list[str]:
+    """What is not as it was when the run started."""
+    found = same_machine(folder.asked["machine"], describe_machine())
+    if folder.asked.get("code") != code_digest():
+        found.append(f"the code of cupel differs (version {folder.asked.get('cupel')})")
+    for cell in plan.cells:
+        try:
+            digest = read_entry(Path(cell.job.source)).digest
+        except CupelError as error:
+            raise RunFolderError(f"{cell.label} cannot be resumed: {error}") from error
+        if digest != cell.job.digest:
+            text = f"{cell.job.source} changed since this run was started; start a new one with cupel run {cell.job.stem}."
+            raise RunFolderError(text)
+    return found

@@ -1,0 +1,181 @@
+"""One entry of the result document: its launches taken together, in numbers and in words."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from cupel.report.launch import Launch, finite
+from cupel.spec.units import format_percent, format_rate
+from cupel.stats.launch_interval import LaunchEstimate, launch_interval
+from cupel.stats.stein import stein_interval, stein_plan
+
+UNSTABLE = frozenset({"unstable", "no steady state", "slowdown", "drift", "ramp", "not finite", "impossible rate", "throttled"})
+"""Warnings that make an entry `unstable`, when most of its launches carry one."""
+
+
+def describe_entry(cell: Mapping[str, Any], launches: Sequence[Launch], check: Launch | None, request: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry of the result document.
+
+    Args:
+        cell: the cell as `run.json` has it: job, card, label, weight.
+        launches: its launches in order; those not started yet are absent.
+        check: the check of its work, None where it was not run.
+        request: what was asked.
+    """
+    card, job = cell["card"], cell["job"]
+    ok = [launch for launch in launches if launch.result is not None and finite(launch.result.rate) and launch.result.rate > 0]
+    estimate, note = _estimate(ok, request)
+    planned = _planned(ok, request)
+    parts = [*([check] if check else []), *launches]
+    failures = [p.failure for p in parts if p.failure is not None and p.status == "failed"]
+    skips = [p.failure for p in parts if p.failure is not None and p.status == "skipped"]
+    warnings = _warnings(launches, failures, estimate)
+    document = {
+        "key": cell["key"],
+        "name": job["entry"].partition("/")[2],
+        "kind": job["entry"].partition("/")[0],
+        "label": cell["label"],
+        "size": job["size"],
+        "settings": job["settings"],
+        "overrides": job["overrides"],
+        "device": job["device"],
+        "threads": job["threads"],
+        "digest": job["digest"],
+        "unit": card["unit"],
+        "measures": card["measures"],
+        "better": card["better"],
+        "tags": card["tags"],
+        "weight": cell["weight"],
+        "status": _status(ok, failures, skips, launches),
+        "rate": estimate.rate if estimate else None,
+        "interval": [estimate.interval.low, estimate.interval.high] if estimate and estimate.interval else None,
+        "level": 0.95,
+        "interval_kind": "between launches" if estimate and estimate.interval else None,
+        "interval_note": note,
+        "cv": finite(estimate.cv) if estimate else None,
+        "num_launches": len(ok),
+        "planned_launches": planned,
+        "rates": [launch.result.rate for launch in ok if launch.result],
+        "also": _also(ok, card.get("also") or ()),
+        "reference": None,
+        **_resources(launches),
+        "warnings": warnings,
+        "failures": [*failures, *skips],
+        "launches": [launch.document for launch in launches],
+    }
+    return {**document, "text": _text(document)}
+
+
+def _estimate(ok: Sequence[Launch], request: Mapping[str, Any]) -> tuple[LaunchEstimate | None, str]:
+    """Rate and interval by the stopping rule that was used, and why there is no interval."""
+    rates = [launch.result.rate for launch in ok if launch.result]
+    if not rates:
+        return None, "no launch ended well"
+    pilot = sum(launch.job.launch < request.get("pilot", 5) for launch in ok)
+    if request.get("launches") is None and pilot >= 2:
+        return stein_interval(rates, pilot), "Stein's two-stage interval: the pilot's spread, all launches' mean"
+    estimate = launch_interval(rates)
+    note = "" if estimate.interval else "one launch: the spread between launches is unknown, so there is no interval"
+    return estimate, note
+
+
+def _planned(ok: Sequence[Launch], request: Mapping[str, Any]) -> int:
+    """Launches that the rule asks for."""
+    if request.get("launches") is not None:
+        return int(request["launches"])
+    pilot = int(request.get("pilot", 5))
+    rates = [launch.result.rate for launch in ok if launch.result and launch.job.launch < pilot]
+    if len(rates) < pilot:
+        return pilot
+    return min(stein_plan(rates, width=float(request.get("width", 0.02))).num_launches, int(request.get("most_launches", 60)))
+
+
+def _status(
+    ok: Sequence[Launch],
+    failures: Sequence[Mapping[str, Any]],
+    skips: Sequence[Mapping[str, Any]],
+    launches: Sequence[Launch],
+) -> str:
+    """One word for the entry."""
+    if ok:
+        shaky = sum(bool(UNSTABLE & _codes(launch)) for launch in ok)
+        return "unstable" if failures or 2 * shaky > len(ok) else "ok"
+    if failures:
+        return "failed"
+    if skips:
+        return "skipped"
+    return "failed" if any(launch.status == "ok" for launch in launches) else "pending"
+
+
+def _codes(launch: Launch) -> set[str]:
+    warnings = launch.result.warnings if launch.result else ()
+    return {note.code for note in warnings} | set(launch.notes)
+
+
+def _warnings(launches: Sequence[Launch], failures: Sequence[Mapping[str, Any]], estimate: LaunchEstimate | None) -> list[dict[str, str]]:
+    """Each kind of warning once, with in how many launches it was seen."""
+    seen: dict[str, list[str]] = {}
+    ok = [launch for launch in launches if launch.result is not None]
+    for launch in ok:
+        notes = [(note.code, note.text) for note in (launch.result.warnings if launch.result else ())]
+        for code, text in (*notes, *launch.notes.items()):
+            seen.setdefault(code, []).append(text)
+    found = [{"code": code, "text": f"in {len(texts)} of {len(ok)} launches: {texts[0]}"} for code, texts in seen.items()]
+    if estimate is not None:
+        found += [{"code": note.code, "text": note.text} for note in estimate.warnings]
+    reasons = Counter(str(f["reason"]) for f in failures)
+    if ok and failures:
+        words = ", ".join(f"{reason} ({count})" for reason, count in reasons.items())
+        found.append({"code": "failed launches", "text": f"the rate is of the {len(ok)} launches that ended well; failed: {words}"})
+    return found
+
+
+def _also(ok: Sequence[Launch], units: Iterable[str]) -> list[dict[str, Any]]:
+    """Rates in the card's further units."""
+    found = []
+    for unit in units:
+        rates = [launch.also[unit] for launch in ok if launch.also.get(unit, 0) > 0]
+        if rates:
+            estimate = launch_interval(rates)
+            interval = [estimate.interval.low, estimate.interval.high] if estimate.interval else None
+            found.append({"unit": unit, "rate": estimate.rate, "interval": interval})
+    return found
+
+
+def _resources(launches: Sequence[Launch]) -> dict[str, Any]:
+    """Memory, power, energy and set-up over the launches; None where not measurable."""
+    rows = [launch.document for launch in launches if launch.status == "ok"]
+    power = [row["power_w"] for row in rows if row["power_w"] is not None]
+    rates = [launch.result.rate for launch in launches if launch.result and launch.document["power_w"] is not None]
+    per_item = [p / r for p, r in zip(power, rates, strict=False) if math.isfinite(r) and r > 0]
+    return {
+        "peak_memory_bytes": max((r["peak_memory_bytes"] for r in rows if r["peak_memory_bytes"]), default=None),
+        "peak_device_bytes": max((r["peak_device_bytes"] for r in rows if r["peak_device_bytes"]), default=None),
+        "power_w": sum(power) / len(power) if power else None,
+        "energy_j_per_item": sum(per_item) / len(per_item) if per_item else None,
+        "setup_s": _middle(r["setup_s"] for r in rows),
+        "first_step_s": _middle(r["first_step_s"] for r in rows),
+    }
+
+
+def _middle(values: Iterable[float | None]) -> float | None:
+    known = sorted(value for value in values if value is not None)
+    return known[len(known) // 2] if known else None
+
+
+def _text(entry: Mapping[str, Any]) -> str:
+    """The entry's statement in one sentence."""
+    name, launches = entry["label"], entry["num_launches"]
+    if entry["rate"] is None:
+        why = entry["failures"][0] if entry["failures"] else None
+        words = {"skipped": "skipped", "pending": "not measured yet"}.get(entry["status"], "failed")
+        return f"{name}: {words}{': ' + why['reason'] + ', ' + why['message'] if why else ''}."
+    rate = f"{name}: {format_rate(entry['rate'])} {entry['unit']}/s"
+    if entry["interval"] is None:
+        return f"{rate} from one launch; {entry['interval_note']}."
+    low, high = entry["interval"]
+    half = math.sqrt(high / low) - 1
+    return f"{rate} ± {format_percent(half)} ({format_rate(low)} to {format_rate(high)}, 95 %, {launches} launches)."

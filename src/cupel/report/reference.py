@@ -1,0 +1,93 @@
+"""References: named recorded runs that scores are relative to, shipped with the package or any run folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cupel.spec.errors import UnknownNameError, UsageError
+
+SCHEMA = 1
+FOLDER = Path(__file__).parents[1] / "suites" / "references"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Rates of a recorded run.
+
+    Attributes:
+        name: its name.
+        machine: the machine in a few words.
+        started: when it was recorded.
+        rates: rates of the launches of each cell, by the cell's key.
+        digests: digest of each entry's source when it was recorded, by the cell's key.
+    """
+
+    name: str
+    machine: str
+    started: str
+    rates: Mapping[str, list[float]]
+    digests: Mapping[str, str]
+
+
+def shipped_references() -> dict[str, Path]:
+    """Files of the references that come with the package, by name."""
+    return {path.stem: path for path in sorted(FOLDER.glob("*.json"))}
+
+
+def load_reference(name: str) -> Reference:
+    """A shipped reference, or a file that `cupel report RUN --format reference` wrote.
+
+    Raises:
+        UnknownNameError: no shipped reference and no file has that name.
+        UsageError: the file is no reference.
+    """
+    path = shipped_references().get(name) or Path(name)
+    if not path.is_file():
+        raise UnknownNameError("reference", name, shipped_references(), see="Or give a run folder.")
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        cells = data["cells"]
+        return Reference(
+            name=data["name"],
+            machine=data["machine"],
+            started=data["started"],
+            rates={key: [float(rate) for rate in cell["rates"]] for key, cell in cells.items()},
+            digests={key: str(cell["digest"]) for key, cell in cells.items()},
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path} is no reference: {error}. Write one with cupel report RUN --format reference.") from error
+
+
+def reference_of(document: Mapping[str, Any], name: str = "") -> Reference:
+    """A run's own rates as a reference, from its result document."""
+    measured = [entry for entry in document["entries"] if entry["rates"]]
+    return Reference(
+        name=name or str(document["name"]),
+        machine=str(document["machine"].get("label", "")),
+        started=str(document["started"]),
+        rates={entry["key"]: entry["rates"] for entry in measured},
+        digests={entry["key"]: entry["digest"] for entry in measured},
+    )
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """The file that ships a run as a reference."""
+    data = {
+        "schema": SCHEMA,
+        "name": document["name"],
+        "machine": document["machine"].get("label", ""),
+        "started": document["started"],
+        "cupel": document["cupel"],
+        "threads": sorted({entry["threads"] for entry in document["entries"]}),
+        "software": {k: document["machine"].get("software", {}).get(k) for k in ("os", "python", "torch")},
+        "cells": {
+            entry["key"]: {"unit": entry["unit"], "digest": entry["digest"], "rates": [float(f"{r:.6g}") for r in entry["rates"]]}
+            for entry in document["entries"]
+            if entry["rates"]
+        },
+    }
+    return json.dumps(data, indent=1) + "\n"
