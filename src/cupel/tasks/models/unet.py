@@ -26,7 +26,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (everyone's name for it)
 
 LEVELS = (1, 2, 4, 4)
-"""Channels of each level, in multiples of the width."""
+"""Channels of each level, in multiples of the width; a smaller network has the first few."""
+LATENT_CHANNELS = 4
+"""Channels of the latent image."""
 NUM_GROUPS = 32
 """Groups of every group norm."""
 MakeAttention: TypeAlias = Callable[[int], nn.Module]
@@ -244,21 +246,19 @@ class UNet(nn.Module):
         head_dim: channels of an attention head (64).
         context_dim: channels of a text token (1024).
         num_blocks: residual blocks of a level on the way down, one fewer than on the way up (2).
-        latent_channels: channels of the latent image (4).
+        num_levels: levels, each at half the size of the one before (4).
     """
 
-    def __init__(
-        self, *, width: int, head_dim: int, context_dim: int, num_blocks: int, latent_channels: int = 4
-    ) -> None:
+    def __init__(self, *, width: int, head_dim: int, context_dim: int, num_blocks: int, num_levels: int) -> None:
         super().__init__()
         time_dim = 4 * width
-        channels = [width * multiple for multiple in LEVELS]
+        channels = [width * multiple for multiple in LEVELS[:num_levels]]
         lowest = len(channels) - 1
 
         def make_attention(channels: int) -> nn.Module:
             return SpatialTransformer(channels, context_dim, head_dim)
 
-        self.conv_in = nn.Conv2d(latent_channels, width, 3, padding=1)
+        self.conv_in = nn.Conv2d(LATENT_CHANNELS, width, 3, padding=1)
         self.time_embedding = TimeEmbedding(width, time_dim)
         self.down_blocks = nn.ModuleList()
         kept = [width]
@@ -281,7 +281,7 @@ class UNet(nn.Module):
             self.up_blocks.append(stage)
             below = channels[level]
         self.conv_norm_out = nn.GroupNorm(NUM_GROUPS, width)
-        self.conv_out = nn.Conv2d(width, latent_channels, 3, padding=1)
+        self.conv_out = nn.Conv2d(width, LATENT_CHANNELS, 3, padding=1)
 
     def forward(self, latent_NCHW: Tensor, timestep_N: Tensor, context_NTD: Tensor) -> Tensor:
         """The predicted noise, of the latent image's shape."""

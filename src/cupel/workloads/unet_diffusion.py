@@ -1,0 +1,154 @@
+"""Training step of the Stable Diffusion 2 U-Net on random latent images and texts.
+
+Decisions:
+- The network by hand (`cupel.tasks.models.unet`), with the parameters and outputs of diffusers' `UNet2DConditionModel`;
+  `full` is the configuration of Stable Diffusion 2: 865.9 M parameters, latent images of 64 x 64 (512 px), 77 text
+  tokens of 1024 channels, a batch of 32. `small` has a tenth of the width and one block a level.
+- Only the U-Net works: the image encoder and the text encoder are frozen in training, and their outputs are given.
+- Loss: mean square of predicted minus true noise (epsilon), after DDPM noising with Stable Diffusion's schedule of 1000
+  steps (square roots of beta linear from 0.00085 to 0.012). Noise and timesteps are drawn anew, on the device, in
+  each step.
+- Optimiser: AdamW, learning rate 1e-4 constant, betas 0.9 and 0.999, epsilon 1e-8, weight decay 1e-2; the
+  fused implementation; no clipping, no averaged weights, no gradient checkpointing.
+- Precision: that of the run, by autocast; parameters and optimiser state in fp32; noising and loss in fp32.
+- Data: `batches` batches of standard normal latents and texts, on the device, in rotation.
+- Counted: images of the batch, each step one forward, backward and update.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 (everyone's name for it)
+
+from cupel.spec import Done, Seeds, Sizes, Slot, Step, Workload, WrongWorkError
+from cupel.tasks.learning import check_fall, check_gradients, check_output
+from cupel.tasks.models.unet import UNet
+
+CARD = Workload(
+    measures="training throughput",
+    unit="images",
+    better="higher",
+    source="Rombach et al. 2022, High-Resolution Image Synthesis with Latent Diffusion Models (Stable Diffusion 2)",
+    tags=("vision", "generative", "training", "diffusion"),
+    needs=("torch",),
+    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True)},
+    tiny={
+        "width": 32, "head_dim": 16, "num_levels": 2, "num_blocks": 1, "latent_px": 8, "num_tokens": 4, "context_dim": 16,
+        "batch": 2, "batches": 2,
+    },
+    small={
+        "width": 32, "head_dim": 16, "num_levels": 4, "num_blocks": 1, "latent_px": 16, "num_tokens": 77, "context_dim": 128,
+        "batch": 1, "batches": 4,
+    },
+    full={
+        "width": 320, "head_dim": 64, "num_levels": 4, "num_blocks": 2, "latent_px": 64, "num_tokens": 77, "context_dim": 1024,
+        "batch": 32, "batches": 4,
+    },
+    optimizer="AdamW, learning rate 1e-4, betas 0.9 and 0.999, epsilon 1e-8, weight decay 1e-2",
+    memory_gib={"tiny": 0.05, "small": 0.3, "full": 76.0},
+)  # fmt: skip
+
+NUM_TIMESTEPS = 1000
+BETA_FIRST, BETA_LAST = 0.00085, 0.012
+
+
+def kept_signal() -> Tensor:
+    """For each timestep the share of the image's variance that noising keeps (alpha bar), shape (1000,)."""
+    betas = torch.linspace(BETA_FIRST**0.5, BETA_LAST**0.5, NUM_TIMESTEPS, dtype=torch.float64).square()
+    return (1.0 - betas).cumprod(0).float()
+
+
+def noised(latents: Tensor, noise: Tensor, kept: Tensor) -> Tensor:
+    """Latents of which the share `kept` of the variance is left; kept has shape (N,)."""
+    kept = kept.view(-1, 1, 1, 1)
+    return kept.sqrt() * latents + (1.0 - kept).sqrt() * noise
+
+
+class Diffusion:
+    """Model, schedule and data of the training step."""
+
+    def __init__(self, sizes: Sizes, slot: Slot, rng: Seeds) -> None:
+        self.slot = slot
+        self.generator = slot.generator(rng.seed("data"))
+        self.kept = kept_signal().to(slot.device)
+        latents = (sizes.batch, 4, sizes.latent_px, sizes.latent_px)
+        texts = (sizes.batch, sizes.num_tokens, sizes.context_dim)
+        self.data = [(self.randn(latents), self.randn(texts)) for _ in range(sizes.batches)]
+        shape = {key: getattr(sizes, key) for key in ("width", "head_dim", "num_levels", "num_blocks", "context_dim")}
+        with torch.device(slot.device):
+            model = UNet(**shape)
+        self.model: nn.Module = slot.prepare(
+            model, lambda parameters: torch.optim.AdamW(parameters, lr=1e-4, weight_decay=1e-2, fused=True)
+        )
+
+    def randn(self, shape: tuple[int, ...]) -> Tensor:
+        """Standard normal numbers on the device."""
+        return torch.randn(shape, generator=self.generator, device=self.slot.device)
+
+    def draw(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Noise for a batch, and a timestep for each of its images."""
+        num_images = (len(latents),)
+        timesteps = torch.randint(NUM_TIMESTEPS, num_images, generator=self.generator, device=self.slot.device)
+        return self.randn(tuple(latents.shape)), timesteps
+
+    def predict(self, latents: Tensor, texts: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        """The model's guess of the noise, at the run's precision."""
+        mixed = noised(latents, noise, self.kept[timesteps])
+        with self.slot.autocast():
+            return self.model(mixed, timesteps, texts)
+
+    def loss(self, latents: Tensor, texts: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        """Mean square of what is wrong with the guess, in fp32."""
+        return F.mse_loss(self.predict(latents, texts, noise, timesteps).float(), noise)
+
+
+def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
+    """Random weights, latents and texts on the device; a step is one update."""
+    diffusion = Diffusion(sizes, slot, rng)
+    num_steps = 0
+
+    def step() -> Done:
+        nonlocal num_steps
+        latents, texts = diffusion.data[num_steps % sizes.batches]
+        num_steps += 1
+        loss = diffusion.loss(latents, texts, *diffusion.draw(latents))
+        slot.step(loss)
+        return Done(items=len(latents), loss=loss.detach())
+
+    return step
+
+
+def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
+    """Noising follows the schedule, gradients reach every parameter, updates on one fixed draw lower its loss."""
+    diffusion = Diffusion(sizes, slot, rng)
+    check_noising(diffusion)
+    latents, texts = diffusion.data[0]
+    case = (latents, texts, *diffusion.draw(latents))
+    check_output("unet_diffusion", diffusion.predict(*case), shape=latents.shape, dtype=slot.dtype)
+    check_gradients("unet_diffusion", diffusion.model, diffusion.loss(*case))
+    losses = []
+    for _ in range(8):
+        loss = diffusion.loss(*case)
+        slot.step(loss)
+        losses.append(float(loss.detach()))
+    check_fall("unet_diffusion", losses)
+
+
+def check_noising(diffusion: Diffusion) -> None:
+    """Noised latents have variance 1, and correlate with the clean ones as the schedule, worked out apart, says."""
+    clean, noise = diffusion.randn((1, 4, 128, 128)), diffusion.randn((1, 4, 128, 128))
+    share, root_first, root_last = 1.0, BETA_FIRST**0.5, BETA_LAST**0.5
+    for timestep in range(NUM_TIMESTEPS):
+        share *= 1.0 - (root_first + (root_last - root_first) * timestep / (NUM_TIMESTEPS - 1)) ** 2
+        if timestep not in (0, 500, 999):
+            continue
+        mixed = noised(clean, noise, diffusion.kept[timestep : timestep + 1])
+        for what, found, expected in (
+            ("variance", float(mixed.square().mean()), 1.0),
+            ("correlation with the clean latents", float((mixed * clean).mean()), share**0.5),
+        ):
+            if not abs(found - expected) < 0.03:
+                raise WrongWorkError(
+                    f"unet_diffusion: at timestep {timestep} the {what} is {found:.3f}; expected {expected:.3f} +- 0.03."
+                )
