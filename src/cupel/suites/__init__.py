@@ -1,0 +1,1 @@
+"""Suites and recorded reference runs: data only."""
