@@ -18,7 +18,9 @@ from cupel.stats.verdict import verdict
         (0.05, 0.1, 0.0, 0.2, "supported"),
     ],
 )
-def test_rules_in_the_order_of_the_architecture(low, high, bar, rope, expected):
+def test_rules_in_the_order_of_the_architecture(
+    low: float, high: float, bar: float, rope: float | None, expected: str
+) -> None:
     assert verdict(Interval(low, high, 0.95, "given"), bar=bar, rope=rope) == expected
 
 
@@ -33,15 +35,15 @@ def test_rules_in_the_order_of_the_architecture(low, high, bar, rope, expected):
         (0.9900, 1.005, 0.0, 0.01, "undecided"),
     ],
 )
-def test_ratios(low, high, bar, rope, expected):
+def test_ratios(low: float, high: float, bar: float, rope: float | None, expected: str) -> None:
     assert verdict(Interval(low, high, 0.95, "given"), bar=bar, rope=rope, scale="log") == expected
 
 
-def test_no_interval_no_verdict():
+def test_no_interval_no_verdict() -> None:
     assert verdict(None) == "undecided"
 
 
 @pytest.mark.parametrize("options", [{"bar": -0.1}, {"rope": 0.0}])
-def test_impossible_options_are_refused(options):
+def test_impossible_options_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="expected"):
         verdict(None, **options)

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cupel.stats.compare_table import compare_table
+from cupel.stats.holm import holm
+
+
+def table(effects: list[float], cv: float, n: int, seed: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    rng = np.random.default_rng(seed)
+    return {
+        f"entry{i}": (np.exp(cv * rng.normal(size=n)), effect * np.exp(cv * rng.normal(size=n)))
+        for i, effect in enumerate(effects)
+    }
+
+
+def test_a_verdict_that_stands_alone_may_not_stand_in_a_table() -> None:
+    raw_only = 0
+    for seed in range(200):
+        rows = compare_table(table([1.0] * 10, 0.02, 4, seed)).values()
+        raw_only += any(r.verdict in {"faster", "slower"} for r in rows) and not any(
+            r.verdict_adjusted in {"faster", "slower"} for r in rows
+        )
+    assert raw_only > 30
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**31), st.integers(1, 6), st.sampled_from([1.0, 1.02, 1.1]))
+def test_the_adjusted_interval_excludes_one_exactly_when_holm_rejects(seed: int, m: int, effect: float) -> None:
+    rows = compare_table(table([effect] * m, 0.01, 4, seed))
+    assert [row.p_adjusted for row in rows.values()] == pytest.approx(holm([row.p or 0 for row in rows.values()]))
+    for row in rows.values():
+        assert row.interval_adjusted is not None
+        assert row.interval is not None
+        assert row.p_adjusted is not None
+        assert row.interval_adjusted.contains(1.0) == (row.p_adjusted > 0.05)
+        assert row.interval_adjusted.low <= row.interval.low + 1e-12
+        assert row.interval_adjusted.high >= row.interval.high - 1e-12
+
+
+def test_equivalence_needs_more_in_a_table_too() -> None:
+    alone = together = 0
+    for seed in range(100):
+        pairs = table([1.0] * 8, 0.005, 5, seed)
+        alone += compare_table({"entry0": pairs["entry0"]})["entry0"].verdict_adjusted == "equivalent"
+        together += compare_table(pairs)["entry0"].verdict_adjusted == "equivalent"
+    assert together < alone
+
+
+def test_a_clear_difference_stands_among_many() -> None:
+    rows = compare_table(table([1.0] * 7 + [1.1], 0.01, 4, 0))
+    assert rows["entry7"].verdict_adjusted == "faster"
+
+
+def test_a_row_without_interval_is_undecided_and_not_counted() -> None:
+    pairs = table([1.1], 0.01, 4, 0)
+    both = compare_table({**pairs, "lone": (np.ones(1), np.ones(3))})
+    assert both["lone"].verdict_adjusted == "undecided"
+    assert both["lone"].p_adjusted is None
+    assert both["entry0"] == compare_table(pairs)["entry0"]
+
+
+def test_directions_are_per_entry() -> None:
+    rows = compare_table(table([1.1, 1.1], 0.01, 4, 0), better={"entry1": "lower"})
+    assert [row.verdict_adjusted for row in rows.values()] == ["faster", "slower"]
+
+
+def test_an_empty_table_is_empty() -> None:
+    assert compare_table({}) == {}
