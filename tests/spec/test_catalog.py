@@ -123,6 +123,7 @@ def test_find_takes_stem_kind_and_path(tmp_path: Path, monkeypatch: pytest.Monke
         ("suite/good", "No suite named 'good'. There is a workload of that name."),
         ("wrkload/good", "No kind named 'wrkload'. Close: workload."),
         ("./oter.py", "No file named './oter.py'. Close: other.py."),
+        ("./good.py", "A name means one thing"),
         ("two words.py", "its name 'two words' should be letters"),
     ],
 )
@@ -133,6 +134,7 @@ def test_an_unknown_name_lists_the_close_ones(
     write(tmp_path / "room", "good.py", CARD + BODY)
     write(tmp_path, "other.py", CARD + BODY)
     write(tmp_path, "two words.py", CARD + BODY)
+    write(tmp_path, "good.py", CARD + BODY)
     monkeypatch.chdir(tmp_path)
     with pytest.raises((UnknownNameError, CardError)) as caught:
         Catalog([Folder(tmp_path / "room", None)]).find(name)
@@ -169,11 +171,11 @@ def test_missing_extras_are_named_with_the_line_that_installs_them(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "diffusers" else real(name))
     from cupel.spec import catalog
 
-    catalog._has_extra.cache_clear()
+    catalog.has_extra.cache_clear()
     try:
         missing = missing_extras(card)
     finally:
-        catalog._has_extra.cache_clear()
+        catalog.has_extra.cache_clear()
     assert "models" in missing
     assert install_line(("torch", "models")) == "pip install 'cupel[torch,models]'"
 

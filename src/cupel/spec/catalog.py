@@ -182,8 +182,13 @@ class Catalog:
             raise CardError(
                 f"{path} was asked; its name {path.stem!r} should be letters, digits, '_' and '-', a letter first."
             )
-        known_path, module = self._files.get(path.stem, (path, None))
-        return self._load(path, module if known_path.resolve() == path else None)
+        known, module = self._files.get(path.stem, (path, None))
+        if known.resolve() != path:
+            raise CardError(
+                f"{path} was asked, but {path.stem!r} is already {known}. A name means one thing, or their numbers would "
+                "be taken for each other's; rename your file."
+            )
+        return self._load(path, module)
 
     def _load(self, path: Path, module: str | None) -> Entry | Suite:
         if path.suffix == ".py":
