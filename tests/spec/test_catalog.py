@@ -122,7 +122,7 @@ def test_find_takes_stem_kind_and_path(tmp_path: Path, monkeypatch: pytest.Monke
         ("goood", "No workload or suite named 'goood'. Close: good. See them all: cupel list"),
         ("suite/good", "No suite named 'good'. There is a workload of that name."),
         ("wrkload/good", "No kind named 'wrkload'. Close: workload."),
-        ("./oter.py", "No file named './oter.py'. Close: other.py."),
+        ("./oter.py", "No file named './oter.py'. Close: other.py"),
         ("./good.py", "A name means one thing"),
         ("two words.py", "its name 'two words' should be letters"),
     ],

@@ -185,8 +185,8 @@ class Catalog:
         known, module = self._files.get(path.stem, (path, None))
         if known.resolve() != path:
             raise CardError(
-                f"{path} was asked, but {path.stem!r} is already {known}. A name means one thing, or their numbers would "
-                "be taken for each other's; rename your file."
+                f"{path} was asked, but {path.stem!r} is already {known}. A name means one thing, or their numbers "
+                "would be taken for each other's; rename your file."
             )
         return self._load(path, module)
 
