@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
 
 from cupel.spec import WrongWorkError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+    from torch import Tensor, nn
 
 GRADIENT_SCALE = 1024.0
 """Factor on the loss while gradients are inspected, so that fp16 does not round the small ones to zero."""

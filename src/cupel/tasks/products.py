@@ -45,8 +45,11 @@ def require_units(slot: Slot) -> None:
     """Refuse a precision that the device has no units for.
 
     Raises:
-        UnsupportedError: fp8 or int8 on a device that this package knows no product for.
+        UnsupportedError: fp8 or int8 on a device that this package knows no product for, or fp16 on a processor where
+            it is done one number at a time (a hundred times slower than fp32).
     """
+    if slot.precision == "fp16" and slot.device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_fp16_supported():  # noqa: SLF001
+        raise UnsupportedError("precision=fp16 was asked on a CPU without fp16 units. Take bf16 or fp32.")
     if slot.precision not in CAPABILITY or (slot.precision == "int8" and slot.device.type == "cpu"):
         return
     major, minor = CAPABILITY[slot.precision]

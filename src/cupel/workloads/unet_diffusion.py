@@ -23,7 +23,8 @@ from torch.nn import functional as F  # noqa: N812 (everyone's name for it)
 
 from cupel.spec import Done, Seeds, Sizes, Slot, Step, Workload, WrongWorkError
 from cupel.tasks.learning import check_fall, check_gradients, check_output
-from cupel.tasks.models.unet import UNet
+from cupel.tasks.models.unet import LATENT_CHANNELS, UNet
+from cupel.tasks.noising import BETA_FIRST, BETA_LAST, NUM_TIMESTEPS, kept_signal, noised
 
 CARD = Workload(
     measures="training throughput",
@@ -34,35 +35,20 @@ CARD = Workload(
     needs=("torch",),
     settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True)},
     tiny={
-        "width": 32, "head_dim": 16, "num_levels": 2, "num_blocks": 1, "latent_px": 8, "num_tokens": 4, "context_dim": 16,
-        "batch": 2, "batches": 2,
+        "width": 32, "head_dim": 16, "num_levels": 2, "num_blocks": 1, "latent_px": 8, "num_tokens": 4,
+        "context_dim": 16, "batch": 2, "batches": 2,
     },
     small={
-        "width": 32, "head_dim": 16, "num_levels": 4, "num_blocks": 1, "latent_px": 16, "num_tokens": 77, "context_dim": 128,
-        "batch": 1, "batches": 4,
+        "width": 32, "head_dim": 16, "num_levels": 4, "num_blocks": 1, "latent_px": 16, "num_tokens": 77,
+        "context_dim": 128, "batch": 1, "batches": 4,
     },
     full={
-        "width": 320, "head_dim": 64, "num_levels": 4, "num_blocks": 2, "latent_px": 64, "num_tokens": 77, "context_dim": 1024,
-        "batch": 32, "batches": 4,
+        "width": 320, "head_dim": 64, "num_levels": 4, "num_blocks": 2, "latent_px": 64, "num_tokens": 77,
+        "context_dim": 1024, "batch": 32, "batches": 4,
     },
     optimizer="AdamW, learning rate 1e-4, betas 0.9 and 0.999, epsilon 1e-8, weight decay 1e-2",
     memory_gib={"tiny": 0.05, "small": 0.3, "full": 76.0},
 )  # fmt: skip
-
-NUM_TIMESTEPS = 1000
-BETA_FIRST, BETA_LAST = 0.00085, 0.012
-
-
-def kept_signal() -> Tensor:
-    """For each timestep the share of the image's variance that noising keeps (alpha bar), shape (1000,)."""
-    betas = torch.linspace(BETA_FIRST**0.5, BETA_LAST**0.5, NUM_TIMESTEPS, dtype=torch.float64).square()
-    return (1.0 - betas).cumprod(0).float()
-
-
-def noised(latents: Tensor, noise: Tensor, kept: Tensor) -> Tensor:
-    """Latents of which the share `kept` of the variance is left; kept has shape (N,)."""
-    kept = kept.view(-1, 1, 1, 1)
-    return kept.sqrt() * latents + (1.0 - kept).sqrt() * noise
 
 
 class Diffusion:
@@ -72,7 +58,7 @@ class Diffusion:
         self.slot = slot
         self.generator = slot.generator(rng.seed("data"))
         self.kept = kept_signal().to(slot.device)
-        latents = (sizes.batch, 4, sizes.latent_px, sizes.latent_px)
+        latents = (sizes.batch, LATENT_CHANNELS, sizes.latent_px, sizes.latent_px)
         texts = (sizes.batch, sizes.num_tokens, sizes.context_dim)
         self.data = [(self.randn(latents), self.randn(texts)) for _ in range(sizes.batches)]
         shape = {key: getattr(sizes, key) for key in ("width", "head_dim", "num_levels", "num_blocks", "context_dim")}
@@ -144,11 +130,10 @@ def check_noising(diffusion: Diffusion) -> None:
         if timestep not in (0, 500, 999):
             continue
         mixed = noised(clean, noise, diffusion.kept[timestep : timestep + 1])
-        for what, found, expected in (
-            ("variance", float(mixed.square().mean()), 1.0),
-            ("correlation with the clean latents", float((mixed * clean).mean()), share**0.5),
-        ):
-            if not abs(found - expected) < 0.03:
-                raise WrongWorkError(
-                    f"unet_diffusion: at timestep {timestep} the {what} is {found:.3f}; expected {expected:.3f} +- 0.03."
-                )
+        found = float(mixed.square().mean()), float((mixed * clean).mean())
+        expected = 1.0, share**0.5
+        if max(abs(a - b) for a, b in zip(found, expected, strict=True)) > 0.03:
+            raise WrongWorkError(
+                f"unet_diffusion: at timestep {timestep} noised latents have the variance {found[0]:.3f} and the "
+                f"correlation {found[1]:.3f} with the clean ones; expected 1.000 and {share**0.5:.3f}, within 0.03."
+            )

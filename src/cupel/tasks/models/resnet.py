@@ -10,7 +10,6 @@ Shapes: N batch, C channels, H height, W width, K classes.
 
 Source: He et al. 2015, Deep Residual Learning for Image Recognition, table 1.
 """
-# ruff: noqa: N803, N806 (shape suffixes)
 
 from __future__ import annotations
 

@@ -13,7 +13,6 @@ the time embedding.
 
 Source: Rombach et al. 2022, High-Resolution Image Synthesis with Latent Diffusion Models; the Stable Diffusion 2 card.
 """
-# ruff: noqa: N803, N806 (shape suffixes)
 
 from __future__ import annotations
 
