@@ -30,6 +30,7 @@ from cupel.spec.catalog import EXTRAS, install_line
 from cupel.spec.units import format_bytes, format_percent
 
 SCHEMA = 1
+MIN_SECONDS, MAX_SECONDS = 0.1, 3600.0
 CPU_SENSORS = {
     "cpu_frac": "CPU load",
     "steal_frac": "stolen CPU time",
@@ -54,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What `cupel doctor` takes."""
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     parser.add_argument(
-        "--seconds", type=_positive, default=2.0, metavar="S", help="how long to time the null workload (default 2)"
+        "--seconds", type=_seconds, default=2.0, metavar="S", help="how long to time the null workload (default 2)"
     )
 
 
@@ -254,12 +255,14 @@ def _row(label: str, text: str | None) -> str:
     return wrapped(text if text is not None else "not measurable", " " * 17, first=f"  {label:<14} ")
 
 
-def _positive(text: str) -> float:
-    """A positive number of seconds."""
+def _seconds(text: str) -> float:
+    """Seconds that are long enough for shares of CPU time, which are counted in ticks of 10 ms."""
     try:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not (0 < value < 3600):
-        raise argparse.ArgumentTypeError(f"{text!r} is no time; expected seconds above 0 and below 3600, such as 2")
+    if not MIN_SECONDS <= value <= MAX_SECONDS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time for this; expected seconds from {MIN_SECONDS:g} to {MAX_SECONDS:g}, such as 2"
+        )
     return value

@@ -67,6 +67,9 @@ class Sampler:
         tree_cores = tree_cpu_cores(self._tree, tree, since_s=self._wall_s, elapsed_s=elapsed_s)
         if elapsed_s >= MIN_INTERVAL_S:
             self._cpu, self._tree, self._at_s, self._wall_s = cpu, tree, at_s, wall_s
+        else:  # too soon for shares: only remember those that were not known yet, so that the next sample can count
+            older = {key: used for key, used in tree.items() if key[1] < self._wall_s - MIN_INTERVAL_S}
+            self._tree = {**older, **self._tree}
         return {
             "cpu_frac": cpu_frac,
             "steal_frac": steal_frac,
