@@ -8,7 +8,8 @@ from typing import Any
 
 from cupel.spec.errors import NothingToRunError
 from cupel.spec.units import format_percent, format_rate
-from cupel.stats.compare_table import TableRow, compare_table
+from cupel.stats.compare_rates import RateComparison
+from cupel.stats.compare_table import compare_table
 
 SCHEMA = 1
 VERDICTS = ("slower", "faster", "equivalent", "undecided")
@@ -71,20 +72,30 @@ def _pairs(
     for x in a:
         for y in b:
             is_only = names[0][x["name"]] == 1 == names[1][y["name"]]
-            if x["name"] == y["name"] and is_only and x["key"] not in pairs and y["key"] not in pairs and x["size"] == y["size"]:
+            if (
+                x["name"] == y["name"]
+                and is_only
+                and x["key"] not in pairs
+                and y["key"] not in pairs
+                and x["size"] == y["size"]
+            ):
                 pairs[x["key"]] = (x, y)
                 text = f"{x['name']} was not run with the same settings: A {x['key']}; B {y['key']}"
                 warnings.append({"code": "settings differ", "text": text})
     return pairs, warnings
 
 
-def _row(pair: tuple[Mapping[str, Any], Mapping[str, Any]], row: TableRow) -> dict[str, Any]:
+def _row(pair: tuple[Mapping[str, Any], Mapping[str, Any]], row: RateComparison) -> dict[str, Any]:
     """One entry of the comparison."""
     x, y = pair
-    alone, adjusted = row.comparison, row.interval_adjusted
-    more = f", {alone.num_more} more launches per side needed" if alone.num_more else ""
+    adjusted = row.interval_adjusted
+    more = f", {row.num_more} more launches per side needed" if row.num_more else ""
     interval = [adjusted.low, adjusted.high] if adjusted else None
-    sure = f"{format_percent(adjusted.level, 4)} interval {adjusted.low:.4f} to {adjusted.high:.4f}" if adjusted else "one launch on a side: no interval"
+    sure = (
+        f"{format_percent(adjusted.level, 4)} interval {adjusted.low:.4f} to {adjusted.high:.4f}"
+        if adjusted
+        else "one launch on a side: no interval"
+    )
     rates = f"{format_rate(x['rate'])} to {format_rate(y['rate'])} {x['unit']}/s"
     return {
         "key": x["key"],
@@ -93,18 +104,18 @@ def _row(pair: tuple[Mapping[str, Any], Mapping[str, Any]], row: TableRow) -> di
         "better": x["better"],
         "rate_a": x["rate"],
         "rate_b": y["rate"],
-        "ratio": alone.ratio,
+        "ratio": row.ratio,
         "interval": interval,
         "interval_level": adjusted.level if adjusted else None,
-        "interval_alone": [alone.interval.low, alone.interval.high] if alone.interval else None,
-        "p": alone.p,
+        "interval_alone": [row.interval.low, row.interval.high] if row.interval else None,
+        "p": row.p,
         "p_holm": row.p_adjusted,
         "verdict": row.verdict_adjusted,
-        "verdict_alone": alone.verdict,
-        "num_a": alone.n_a,
-        "num_b": alone.n_b,
-        "num_more": alone.num_more,
-        "text": f"{x['label']}: {row.verdict_adjusted}{more if row.verdict_adjusted == 'undecided' else ''}; {rates}, ratio {alone.ratio:.4f} ({sure})",
+        "verdict_alone": row.verdict,
+        "num_a": row.n_a,
+        "num_b": row.n_b,
+        "num_more": row.num_more,
+        "text": f"{x['label']}: {row.verdict_adjusted}{more if row.verdict_adjusted == 'undecided' else ''}; {rates}, ratio {row.ratio:.4f} ({sure})",
     }
 
 
@@ -127,7 +138,9 @@ def _headline(entries: Sequence[Mapping[str, Any]]) -> str:
     """One sentence: how many are what."""
     counts = Counter(entry["verdict"] for entry in entries)
     named = {v: [e["label"] for e in entries if e["verdict"] == v] for v in ("slower", "faster")}
-    parts = [f"{counts[v]} {v}" + (f" ({', '.join(named[v][:4])})" if named.get(v) else "") for v in VERDICTS if counts[v]]
+    parts = [
+        f"{counts[v]} {v}" + (f" ({', '.join(named[v][:4])})" if named.get(v) else "") for v in VERDICTS if counts[v]
+    ]
     return f"B against A over {len(entries)} entr{'y' if len(entries) == 1 else 'ies'}: {', '.join(parts)}."
 
 
@@ -137,7 +150,9 @@ def _warnings(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, str]
     of_b = {entry["key"]: entry for entry in b["entries"]}
     changed = [e["label"] for e in a["entries"] if e["key"] in of_b and of_b[e["key"]]["digest"] != e["digest"]]
     if changed:
-        found.append({"code": "code differs", "text": f"the workload's own code differs between the runs: {', '.join(changed)}"})
+        found.append(
+            {"code": "code differs", "text": f"the workload's own code differs between the runs: {', '.join(changed)}"}
+        )
     sides = (_side(a), _side(b))
     for key in ("threads", "device", "cupel"):
         if sides[0][key] != sides[1][key]:
