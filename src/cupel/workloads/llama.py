@@ -1,0 +1,141 @@
+"""A Llama decoder in training, on documents of unequal length.
+
+Decisions:
+- `full` is the configuration of Llama 3 8B (8 030 261 248 parameters), on 4 documents of up to 2048 tokens.
+- The `transformers` library's model from a configuration with random weights; attention by torch's scaled dot product.
+- Documents of lengths spread evenly from `shortest` to `longest`, in a new order in each batch, words by Zipf's law,
+  padded on the right to `padded_to` tokens; no packing. The attention mask (causal, padding hidden) is made at set-up
+  in the four-dimensional form: from the two-dimensional one the library would read a number back in every step.
+- Counted: real tokens only, which is the sum of the document lengths, the first token of each document included and
+  padding excluded. Time spent on padding thus lowers the rate. The loss is over the tokens that have a successor.
+- AdamW, fused, learning rate 3e-4 without a schedule. At bf16, parameters, gradients and both moments are stored in
+  bf16 too, as full fine-tuning on one device does; fp16 is mixed precision over fp32 parameters.
+- `checkpoints`: activations within a layer are computed again in the backward pass (on at `full`).
+- Memory at `full`: parameters, gradients and two moments, 4 x 8.03e9 numbers: 119.7 GiB in fp32, 59.8 GiB in bf16, all
+  of it there only when the backward pass ends. Before that, gradients are still missing and activations are there:
+  layer inputs 32 x 8192 x 4096 numbers (4 GiB, 2 in bf16), logits 8192 x 128 256 in fp32, three times (12 GiB).
+  The former is the larger; with one layer's work 124 GiB in fp32 and 64 GiB in bf16. The card has the larger.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+from typing import Any
+
+import torch
+
+from cupel.spec import Done, Seeds, Sizes, Slot, Step, Workload, WrongWorkError
+from cupel.tasks.data.padded_documents import DocumentBatch, document_batch, document_lengths
+from cupel.tasks.learning import check_fall, check_gradients, check_output
+from cupel.tasks.models.llama import llama
+
+CARD = Workload(
+    measures="training throughput",
+    unit="tokens",
+    better="higher",
+    source="Grattafiori et al. 2024, The Llama 3 Herd of Models",
+    tags=("training", "language", "transformer", "decoder"),
+    needs=("torch", "models"),
+    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True)},
+    optimizer="AdamW, learning rate 3e-4, betas 0.9 and 0.95, weight decay 0.1",
+    tiny={
+        "layers": 2,
+        "width": 64,
+        "heads": 4,
+        "kv_heads": 2,
+        "feedforward": 128,
+        "vocab_size": 512,
+        "batch": 3,
+        "shortest": 8,
+        "longest": 32,
+        "padded_to": 32,
+        "checkpoints": True,
+        "batches": 2,
+    },
+    small={
+        "layers": 3,
+        "width": 256,
+        "heads": 8,
+        "kv_heads": 2,
+        "feedforward": 896,
+        "vocab_size": 4096,
+        "batch": 4,
+        "shortest": 16,
+        "longest": 48,
+        "padded_to": 48,
+        "checkpoints": False,
+        "batches": 8,
+    },
+    full={
+        "layers": 32,
+        "width": 4096,
+        "heads": 32,
+        "kv_heads": 8,
+        "feedforward": 14336,
+        "vocab_size": 128256,
+        "batch": 4,
+        "shortest": 512,
+        "longest": 2048,
+        "padded_to": 2048,
+        "checkpoints": True,
+        "batches": 8,
+    },
+    memory_gib={"tiny": 0.1, "small": 0.5, "full": 124.0},
+)
+
+
+def build_model(sizes: Sizes, slot: Slot) -> Any:
+    """The model on the device, its parameters in bf16 at bf16 and in fp32 else."""
+    with slot.device:
+        return llama(sizes, dtype=torch.bfloat16 if slot.precision == "bf16" else torch.float32)
+
+
+def build_batches(sizes: Sizes, slot: Slot, *, rng: Seeds) -> list[DocumentBatch]:
+    """The batches that training rotates over, on the device."""
+    lengths = document_lengths(batch=sizes.batch, shortest=sizes.shortest, longest=sizes.longest)
+    generator = slot.generator(rng.seed("data"))
+    shape = {"lengths": lengths, "padded_to": sizes.padded_to, "vocab_size": sizes.vocab_size}
+    return [document_batch(**shape, generator=generator) for _ in range(sizes.batches)]
+
+
+def adamw(parameters: Any) -> torch.optim.Optimizer:
+    """The optimiser that the card states; fused, so that it needs no further memory."""
+    return torch.optim.AdamW(parameters, lr=3e-4, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
+
+
+def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
+    """A model, batches in rotation, and the step that trains on the next batch."""
+    model = slot.prepare(build_model(sizes, slot), adamw)
+    batches = itertools.cycle(build_batches(sizes, slot, rng=rng))
+
+    def step() -> Done:
+        batch = next(batches)
+        with slot.autocast():
+            loss = model(input_ids=batch.ids_BT, attention_mask=batch.may_see_B1TT, labels=batch.labels_BT).loss
+        slot.step(loss)
+        return Done(items=batch.num_tokens, loss=loss.detach())
+
+    return step
+
+
+def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
+    """Logits have their shape, gradients reach all, an untrained model guesses, padding is not seen or counted."""
+    fixed = copy.copy(sizes)
+    fixed.batches = 1
+    model = build_model(fixed, slot)
+    batch = build_batches(fixed, slot, rng=rng)[0]
+    with slot.autocast():
+        output = model(input_ids=batch.ids_BT, attention_mask=batch.may_see_B1TT, labels=batch.labels_BT)
+    check_output("llama", output.logits, shape=(*batch.ids_BT.shape, sizes.vocab_size), dtype=slot.dtype)
+    guess, found = math.log(sizes.vocab_size), float(output.loss.detach())
+    if not abs(found - guess) < 0.1 * guess:
+        raise WrongWorkError(f"llama: the loss before training is {found:.3f}; expected ln(vocabulary) = {guess:.3f}.")
+    check_gradients("llama", model, output.loss)
+    step = setup(fixed, slot, rng)
+    done = [step() for _ in range(20)]
+    num_real = int((batch.labels_BT >= 0).sum())
+    if done[0].items != num_real:
+        raise WrongWorkError(f"llama: a step counted {done[0].items} tokens; expected {num_real}, padding excluded.")
+    check_fall("llama", [float(d.loss) for d in done])
