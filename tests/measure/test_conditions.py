@@ -39,7 +39,7 @@ def test_frequency_scaling_from_files(plant: Callable[..., Path]) -> None:
             f"{cpus}/intel_pstate/no_turbo": "0\n",
         }
     )
-    found = describe_conditions(Accelerators(), root, {})
+    found = describe_conditions(Accelerators(), root, environ={})
     assert found["governors"] == ["performance", "powersave"]
     assert (found["scaling_driver"], found["turbo"]) == ("intel_pstate", True)
     assert (found["min_mhz"], found["max_mhz"]) == (800.0, 3800.0)
@@ -57,7 +57,7 @@ def test_frequency_scaling_from_files(plant: Callable[..., Path]) -> None:
 )
 def test_turbo_of_both_makers(plant: Callable[..., Path], file: str, text: str, turbo: bool | None) -> None:
     root = plant({f"sys/devices/system/cpu/{file}": text})
-    assert describe_conditions(Accelerators(), root, {})["turbo"] is turbo
+    assert describe_conditions(Accelerators(), root, environ={})["turbo"] is turbo
 
 
 def test_a_machine_that_shows_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,9 +65,9 @@ def test_a_machine_that_shows_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
         raise OSError
 
     monkeypatch.setattr(os, "getloadavg", refuse)
-    found = describe_conditions(Accelerators(), tmp_path, {})
+    found = describe_conditions(Accelerators(), tmp_path, environ={})
     assert [found[k] for k in ("load1", "governors", "turbo", "max_mhz", "cpu_quota_cores")] == [None] * 5
-    assert advice(found, {}, []) == []
+    assert advice(found, {}, devices=[]) == []
 
 
 def test_thread_settings_never_show_a_secret(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_thread_settings_never_show_a_secret(tmp_path: Path) -> None:
         "HF_TOKEN": "hf_planted5ecret",
         "OPENBLAS_NUM_THREADS": "",
     }
-    found = describe_conditions(Accelerators(), tmp_path, environ)["thread_settings"]
+    found = describe_conditions(Accelerators(), tmp_path, environ=environ)["thread_settings"]
     assert found == {
         "OMP_NUM_THREADS": "4,2",
         "MKL_NUM_THREADS": "(not shown)",
@@ -122,15 +122,15 @@ def test_busy_processes_are_named_and_their_command_lines_are_not_read(monkeypat
 def test_busy_means_more_than_a_fifth_of_a_core() -> None:
     before = {(1, 1.0): ("a", 0.0), (2, 1.0): ("b", 0.0), (3, 1.0): ("c", 9.0)}
     after = {(1, 1.0): ("a", 2.0), (2, 1.0): ("b", 0.3), (3, 1.0): ("c", 13.0), (4, 2.0): ("new", 99.0)}
-    assert busy_processes(before, after, 2.0) == [
+    assert busy_processes(before, after, elapsed_s=2.0) == [
         {"pid": 3, "name": "c", "cores": 2.0},
         {"pid": 1, "name": "a", "cores": 1.0},
     ]
-    assert busy_processes(before, after, 0.0) == []
+    assert busy_processes(before, after, elapsed_s=0.0) == []
 
 
 def test_a_quiet_machine_needs_no_advice() -> None:
-    assert advice(QUIET, CALM, [{"index": 0, "name": "H100", "throttle": []}]) == []
+    assert advice(QUIET, CALM, devices=[{"index": 0, "name": "H100", "throttle": []}]) == []
 
 
 @pytest.mark.parametrize(
@@ -148,12 +148,12 @@ def test_a_quiet_machine_needs_no_advice() -> None:
     ],
 )
 def test_each_disturbance_has_its_advice(conditions: dict[str, Any], noise: dict[str, Any], words: str) -> None:
-    (text,) = advice({**QUIET, **conditions}, {**CALM, **noise}, [])
+    (text,) = advice({**QUIET, **conditions}, {**CALM, **noise}, devices=[])
     assert words in text
 
 
 def test_a_throttled_device_is_named() -> None:
-    (text,) = advice(QUIET, CALM, [{"index": 3, "name": "H100", "throttle": ["power cap", "power brake"]}])
+    (text,) = advice(QUIET, CALM, devices=[{"index": 3, "name": "H100", "throttle": ["power cap", "power brake"]}])
     assert text.startswith("Device 3 (H100) is slowed down even now: power cap, power brake.")
 
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -64,14 +65,24 @@ def fake_torch(num_devices: int, answer: object) -> SimpleNamespace:
     return SimpleNamespace(cuda=cuda)
 
 
-def test_device_memory_comes_from_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_device_memory_comes_from_the_driver_without_torch(fake_nvml: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert device_memory_bytes("cuda:1") == MemoryBytes(total=80 * GIB, free=78 * GIB)
+    assert fits(78.5, "cuda:1") is False
+    assert device_memory_bytes("cuda:2") is None
+    assert fake_nvml.num_open == 0
+
+
+def test_device_memory_comes_from_torch_where_the_driver_says_nothing(
+    no_nvml: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "torch", fake_torch(2, (70 * GIB, 80 * GIB)))
     assert device_memory_bytes("cuda:1") == MemoryBytes(total=80 * GIB, free=70 * GIB)
     assert device_memory_bytes("cuda") == MemoryBytes(total=80 * GIB, free=70 * GIB)
     assert device_memory_bytes("cuda:2") is None
 
 
-def test_device_memory_is_none_where_it_cannot_be_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_device_memory_is_none_where_it_cannot_be_measured(no_nvml: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", fake_torch(1, RuntimeError("CUDA error: devices unavailable")))
     assert device_memory_bytes("cuda:0") is None
     monkeypatch.setitem(sys.modules, "torch", fake_torch(0, None))
@@ -94,6 +105,6 @@ def test_fits_is_yes_no_or_unknown() -> None:
     assert fits(1e-6, "cpu") is True
 
 
-def test_fits_is_unknown_for_a_device_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fits_is_unknown_for_a_device_that_is_not_there(no_nvml: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     assert fits(1.0, "cuda:0") is None

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -197,6 +198,33 @@ def test_devices_are_in_the_sample_and_a_lost_card_does_not_end_the_run(fake_nvm
         lost = sampler.sample()["devices"][0]
     assert lost["name"] == "NVIDIA H100 80GB HBM3"
     assert {v for k, v in lost.items() if k not in ("index", "name")} == {None}
+    assert fake_nvml.num_open == 0
+
+
+def test_a_driver_that_hangs_is_left_behind_and_may_come_back(
+    fake_nvml: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telemetry, "DEVICE_WAIT_S", 0.3)
+    answers = threading.Event()
+
+    def hang(card: dict[str, Any]) -> int:
+        if card is fake_nvml.cards[1]:
+            answers.wait()
+        return 100_000
+
+    sampler = Sampler(tmp_path)
+    monkeypatch.setattr(fake_nvml, "nvmlDeviceGetPowerUsage", hang, raising=False)
+    assert [d["power_w"] for d in sampler.sample()["devices"]] == [100, None]
+    assert [d["power_w"] for d in sampler.sample()["devices"]] == [None, None]
+    sampler.close()
+    assert fake_nvml.num_open == 1
+    answers.set()
+    stuck = sampler._devices._thread
+    assert stuck is not None
+    stuck.join()
+    monkeypatch.setattr(telemetry, "DEVICE_WAIT_S", 60)
+    assert [d["power_w"] for d in sampler.sample()["devices"]] == [100, 100]
+    sampler.close()
     assert fake_nvml.num_open == 0
 
 

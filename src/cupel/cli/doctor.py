@@ -99,7 +99,7 @@ def examine(seconds: float) -> dict[str, Any]:
         "conditions": conditions,
         "noise_floor": fields,
         "missing_extras": missing,
-        "advice": [*advice(conditions, fields, sample["devices"]), *_about_sensors(sample)],
+        "advice": [*advice(conditions, fields, devices=sample["devices"]), *_about_sensors(sample)],
     }
 
 
@@ -119,7 +119,7 @@ def _measured(seconds: float) -> tuple[NoiseFloor, dict[str, Any], list[dict[str
         sampler.sample([os.getpid()])
         noise = noise_floor(seconds)
         sample = sampler.sample([os.getpid()])
-        busy = busy_processes(before, cpu_seconds(), time.monotonic() - start_s)
+        busy = busy_processes(before, cpu_seconds(), elapsed_s=time.monotonic() - start_s)
     return noise, sample, busy
 
 

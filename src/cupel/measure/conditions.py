@@ -36,7 +36,7 @@ CpuSeconds = Mapping[tuple[int, float], tuple[str, float]]
 
 
 def describe_conditions(
-    accelerators: Accelerators, root: Path = Path("/"), environ: Mapping[str, str] | None = None
+    accelerators: Accelerators, root: Path = Path("/"), *, environ: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """The conditions as plain data; None where not known."""
     env = os.environ if environ is None else environ
@@ -76,7 +76,7 @@ def cpu_seconds() -> CpuSeconds:
     return {key: value for key, value in found.items() if key[0] != os.getpid()}
 
 
-def busy_processes(before: CpuSeconds, after: CpuSeconds, elapsed_s: float) -> list[dict[str, Any]]:
+def busy_processes(before: CpuSeconds, after: CpuSeconds, *, elapsed_s: float) -> list[dict[str, Any]]:
     """Processes that used more than a fifth of a core in between, the busiest first: pid, name, cores."""
     used: list[tuple[float, int, str]] = [
         (max(0.0, cpu_s - before[key][1]) / elapsed_s, key[0], name)
@@ -87,7 +87,9 @@ def busy_processes(before: CpuSeconds, after: CpuSeconds, elapsed_s: float) -> l
     return [{"pid": pid, "name": name, "cores": cores} for cores, pid, name in busiest]
 
 
-def advice(conditions: Mapping[str, Any], noise: Mapping[str, Any], devices: Sequence[Mapping[str, Any]]) -> list[str]:
+def advice(
+    conditions: Mapping[str, Any], noise: Mapping[str, Any], *, devices: Sequence[Mapping[str, Any]]
+) -> list[str]:
     """What to do, in words, the most harmful first; empty when nothing that disturbs was found.
 
     Args:

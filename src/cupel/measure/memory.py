@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cupel.measure import cgroup
+from cupel.measure.accelerators import open_accelerators
 from cupel.spec.errors import UsageError
 
 GIB = 2**30
@@ -66,8 +67,8 @@ def host_memory_bytes(root: Path = Path("/")) -> MemoryBytes:
 def device_memory_bytes(device: str, root: Path = Path("/")) -> MemoryBytes | None:
     """Memory of a device: the host's for `cpu`, the card's for `cuda:k`; None where it cannot be measured.
 
-    Asking a card creates a context on it in this process (some hundred MiB): call it in a worker, not a supervisor;
-    `cupel.measure.accelerators` knows the total without a context.
+    The sensor library is asked first, which is harmless in a supervisor. Torch is asked only where that knows nothing,
+    and makes a context on the card (some hundred MiB that stay taken) in this process.
 
     Raises:
         UsageError: the text is no device.
@@ -75,16 +76,34 @@ def device_memory_bytes(device: str, root: Path = Path("/")) -> MemoryBytes | No
     kind, _, number = device.partition(":")
     if kind == "cpu" and not number:
         return host_memory_bytes(root)
-    if kind != "cuda" or not (number or "0").isdigit():
+    if kind != "cuda" or not (number or "0").isdecimal():
         raise UsageError(f"{device!r} is no device; expected cpu, cuda, or cuda:k with k = 0, 1, ...")
+    return _memory_by_sensors(int(number or 0), root) or _memory_by_torch(int(number or 0))
+
+
+def _memory_by_sensors(index: int, root: Path) -> MemoryBytes | None:
+    """Memory of the accelerator `cuda:index` as its driver counts it."""
+    opened = open_accelerators(root)
+    try:
+        found = next((d for d in opened.devices if d.index == index), None)
+        used = found.read()["memory_bytes"] if found is not None else None
+    finally:
+        opened.close()
+    if found is None or found.memory_bytes is None or used is None:
+        return None
+    return MemoryBytes(total=found.memory_bytes, free=max(0, found.memory_bytes - used))
+
+
+def _memory_by_torch(index: int) -> MemoryBytes | None:
+    """Memory of `cuda:index` as torch sees it."""
     try:
         import torch
     except ImportError:
         return None
-    if not torch.cuda.is_available() or int(number or 0) >= torch.cuda.device_count():
+    if not torch.cuda.is_available() or index >= torch.cuda.device_count():
         return None
     try:
-        free, total = torch.cuda.mem_get_info(int(number or 0))
+        free, total = torch.cuda.mem_get_info(index)
     except RuntimeError:  # a driver that is being reset, a card in exclusive mode that another process holds
         return None
     return MemoryBytes(total=int(total), free=int(free))

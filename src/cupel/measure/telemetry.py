@@ -7,6 +7,7 @@ ends between being listed and being read is normal. A sample reads, it sets noth
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, Self
 
 import psutil
 
-from cupel.measure.accelerators import open_accelerators
+from cupel.measure.accelerators import UNKNOWN, Accelerator, Reading, open_accelerators
 from cupel.measure.energy import Rapl
 
 CPU_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal", "x86_pkg_temp", "cpu-thermal")
@@ -25,6 +26,9 @@ NUM_CLOCKS_READ = 4
 
 MIN_INTERVAL_S = 0.05
 """Kernels count CPU time in ticks of 10 ms: shares over less than this would mostly be rounding."""
+
+DEVICE_WAIT_S = 0.5
+"""A driver that has not answered within this time is left behind; the supervisor has time-outs to keep."""
 
 Tree = Mapping[tuple[int, float], tuple[float, int]]
 """Processes by (pid, start time): CPU seconds used so far, and resident bytes."""
@@ -41,6 +45,7 @@ class Sampler:
 
     def __init__(self, root: Path = Path("/")) -> None:
         self._accelerators = open_accelerators(root)
+        self._devices = _PatientReader(self._accelerators.devices)
         self._rapl = Rapl(root)
         self._temperature_files = _cpu_temperature_files(root)
         self._clock_files = _clock_files(root)
@@ -79,18 +84,49 @@ class Sampler:
             "clock_mhz": _mean(_scaled_files(self._clock_files)),
             "temperature_c": max(_scaled_files(self._temperature_files), default=None),
             "cpu_energy_j": self._rapl.read_j(),
-            "devices": [device.read() for device in self._accelerators.devices],
+            "devices": self._devices.read(),
         }
 
     def close(self) -> None:
         """Give the sensor libraries back; a second call does nothing harmful."""
-        self._accelerators.close()
+        if not self._devices.is_stuck:  # a driver that hangs would hang here, too
+            self._accelerators.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+class _PatientReader:
+    """Reads devices in a thread of its own, so that a driver that hangs (a card lost from the bus) takes only it along.
+
+    Until the driver answers again, the devices that were not read are unknown.
+    """
+
+    def __init__(self, devices: Sequence[Accelerator]) -> None:
+        self._devices = devices
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the last reading is still going on."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def read(self) -> list[Reading]:
+        """One reading of each device, in order."""
+        readings: list[Reading] = []
+        if self._devices and not self.is_stuck:
+            self._thread = threading.Thread(target=self._fill, args=(readings,), name="sensors", daemon=True)
+            self._thread.start()
+            self._thread.join(DEVICE_WAIT_S)
+        done = list(readings)
+        return done + [{"index": d.index, "name": d.name, **UNKNOWN} for d in self._devices[len(done) :]]
+
+    def _fill(self, readings: list[Reading]) -> None:
+        for device in self._devices:
+            readings.append(device.read())  # noqa: PERF401  one by one: what was read before a hang counts
 
 
 def cpu_shares(before: Mapping[str, float], after: Mapping[str, float]) -> tuple[float | None, float | None]:
