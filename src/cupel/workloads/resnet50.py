@@ -50,9 +50,7 @@ def build(sizes: Sizes, slot: Slot, rng: Seeds) -> tuple[Step, nn.Module, list[t
     ]
     model = slot.prepare(
         ResNet(depth=sizes.depth, width=sizes.width, num_classes=sizes.num_classes),
-        lambda parameters: torch.optim.SGD(
-            parameters, lr=0.1 * sizes.batch / 256, momentum=0.9, weight_decay=1e-4, fused=True
-        ),
+        lambda parameters: make_optimizer(list(parameters), lr=0.1 * sizes.batch / 256),
     )
     num_steps = 0
 
@@ -65,6 +63,18 @@ def build(sizes: Sizes, slot: Slot, rng: Seeds) -> tuple[Step, nn.Module, list[t
         return Done(items=len(images), loss=loss.detach())
 
     return step, model, data
+
+
+def make_optimizer(parameters: list[nn.Parameter], lr: float) -> torch.optim.Optimizer:
+    """SGD whose momentum starts at zero.
+
+    Left alone, the fused SGD of PyTorch 2.13 starts with momentum of uninitialised memory where loss scaling skips the
+    first update (fp16). Fused, since otherwise each skipped or unskipped update would wait for the device.
+    """
+    optimizer = torch.optim.SGD(parameters, lr=lr, momentum=0.9, weight_decay=1e-4, fused=True)
+    for parameter in parameters:
+        optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer
 
 
 def loss_of(model: nn.Module, images: Tensor, labels: Tensor, slot: Slot) -> Tensor:
