@@ -1,0 +1,159 @@
+"""A document as CSV, long format: one row per launch of a run, one row per entry of a comparison. Unknown is empty."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from cupel.report.words import Document, bounds, failure_text, finite, plain, settings_text
+
+RUN_COLUMNS = (
+    *(
+        "run",
+        "started",
+        "machine",
+        "kind",
+        "name",
+        "label",
+        "key",
+        "size",
+        "settings",
+        "overrides",
+        "device",
+        "threads",
+    ),
+    *("launch", "job", "launch_started", "status", "unit", "rate", "rate_low", "rate_high", "steady_state"),
+    *("first_kept_step", "num_steps", "num_kept", "rho1", "ess", "p50_s", "p95_s", "p99_s", "setup_s", "first_step_s"),
+    *("entry_status", "entry_rate", "entry_low", "entry_high", "entry_level", "num_launches", "reference_ratio"),
+    *("peak_memory_bytes", "peak_device_bytes", "power_w", "energy_j_per_item", "note"),
+)
+COMPARISON_COLUMNS = (
+    *("run_a", "run_b", "key", "label", "unit", "rate_a", "rate_b", "ratio", "ratio_low", "ratio_high"),
+    *("alone_low", "alone_high", "p", "p_holm", "verdict", "verdict_alone", "num_a", "num_b", "num_more"),
+    *("level", "rope", "text"),
+)
+
+
+def render_run(document: Document) -> str:
+    """One row per launch; an entry or job without a launch has one row, so that nothing is left out silently."""
+    return _written(RUN_COLUMNS, _run_rows(document))
+
+
+def render_comparison(document: Document) -> str:
+    """One row per entry that both runs have, then one for each that only one of them has."""
+    return _written(COMPARISON_COLUMNS, _comparison_rows(document))
+
+
+def _written(columns: tuple[str, ...], rows: Iterable[Mapping[str, Any]]) -> str:
+    """CSV text with a header; line ends are those of Unix."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+    return out.getvalue()
+
+
+def _cell(value: object) -> str | int | float:
+    """A number as it is, a text on one line, nothing for what is unknown."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    number = finite(value)
+    if number is not None:
+        return number
+    return "" if isinstance(value, float) else plain(value)
+
+
+def _run_rows(document: Document) -> Iterator[dict[str, Any]]:
+    """Rows of launches, of failures that left no launch, of entries without either, of what was skipped."""
+    run = {
+        "run": document.get("run"),
+        "started": document.get("started"),
+        "machine": (document.get("machine") or {}).get("label"),
+    }
+    for entry in document.get("entries") or ():
+        head = {**run, **_entry_cells(entry)}
+        failures = {f.get("job"): failure_text(f) for f in entry.get("failures") or ()}
+        launches = entry.get("launches") or ()
+        for launch in launches:
+            yield {**head, **_launch_cells(launch), "note": failures.pop(launch.get("job"), "")}
+        for job, text in failures.items():
+            yield {**head, "job": job, "status": "failed", "note": text}
+        if not launches and not (entry.get("failures") or ()):
+            yield {**head, "status": entry.get("status")}
+    for skipped in document.get("skipped") or ():
+        name = skipped.get("name")
+        yield {
+            **run,
+            "name": name,
+            "label": name,
+            "status": "skipped",
+            "entry_status": "skipped",
+            "note": skipped.get("reason"),
+        }
+
+
+def _entry_cells(entry: Document) -> dict[str, Any]:
+    """What all launches of an entry share."""
+    low, high = bounds(entry.get("interval")) or (None, None)
+    same = ("kind", "name", "label", "key", "size", "device", "threads", "unit", "num_launches", "peak_memory_bytes")
+    return {
+        **{key: entry.get(key) for key in (*same, "peak_device_bytes", "power_w", "energy_j_per_item")},
+        "settings": settings_text(entry.get("settings")),
+        "overrides": settings_text(entry.get("overrides")),
+        "entry_status": entry.get("status"),
+        "entry_rate": entry.get("rate"),
+        "entry_low": low,
+        "entry_high": high,
+        "entry_level": entry.get("level"),
+        "reference_ratio": (entry.get("reference") or {}).get("ratio"),
+    }
+
+
+def _launch_cells(launch: Document) -> dict[str, Any]:
+    """What one launch measured."""
+    low, high = bounds(launch.get("interval")) or (None, None)
+    same = ("launch", "job", "status", "rate", "num_steps", "num_kept", "rho1", "ess", "p50_s", "p95_s", "p99_s")
+    return {
+        **{key: launch.get(key) for key in (*same, "setup_s", "first_step_s")},
+        "launch_started": launch.get("started"),
+        "rate_low": low,
+        "rate_high": high,
+        "steady_state": launch.get("kind"),
+        "first_kept_step": launch.get("start"),
+    }
+
+
+def _comparison_rows(document: Document) -> Iterator[dict[str, Any]]:
+    """Rows of compared entries, then of those that one run lacks."""
+    runs = {f"run_{side}": (document.get(side) or {}).get("run") for side in ("a", "b")}
+    runs |= {key: document.get(key) for key in ("level", "rope")}
+    same = (
+        "key",
+        "label",
+        "unit",
+        "rate_a",
+        "rate_b",
+        "ratio",
+        "p",
+        "p_holm",
+        "verdict",
+        "verdict_alone",
+        "num_a",
+        "num_b",
+    )
+    for entry in document.get("entries") or ():
+        low, high = bounds(entry.get("interval")) or (None, None)
+        alone = bounds(entry.get("interval_alone")) or (None, None)
+        yield {
+            **runs,
+            **{key: entry.get(key) for key in (*same, "num_more", "text")},
+            "ratio_low": low,
+            "ratio_high": high,
+            "alone_low": alone[0],
+            "alone_high": alone[1],
+        }
+    for side in ("a", "b"):
+        for label in document.get(f"only_in_{side}") or ():
+            yield {**runs, "label": label, "text": f"only in run {side.upper()}"}
