@@ -105,7 +105,7 @@ def test_symmetry_and_units(a: list[float], b: list[float], unit: float) -> None
 @settings(max_examples=100)
 @given(RATES, RATES, st.floats(0.001, 0.5))
 def test_the_verdict_can_be_read_off_the_interval(a: list[float], b: list[float], rope: float) -> None:
-    result = compare_rates(a, b, rope)
+    result = compare_rates(a, b, rope=rope)
     assert result.interval is not None
     inside = 1 / (1 + rope) < result.interval.low and result.interval.high < 1 + rope
     excludes = not result.interval.contains(1.0)

@@ -156,7 +156,6 @@ def test_units_cancel_and_swapping_inverts(seed: int, k: int, n: int, unit: floa
         ({"a": [0.0, 1.0]}, {}),
         (FASTER, {"weights": {"a": -1}}),
         (FASTER, {"better": {"a": "up"}}),
-        (FASTER, {"floor": 0.0}),
         (FASTER, {"level": 95}),
     ],
 )

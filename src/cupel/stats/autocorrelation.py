@@ -8,6 +8,8 @@ import numpy as np
 
 from cupel.stats.checked import Floats
 
+PESSIMISM = 2.6
+
 
 def autocorrelations(x: Floats) -> Floats:
     """Sample autocorrelations at lags 0 to n - 1.
@@ -59,8 +61,8 @@ def effective_size(x: Floats) -> float:
 def pessimistic_size(x: Floats) -> tuple[float, float]:
     """Lag-1 autocorrelation, and the effective size that is still believable at its upper end.
 
-    The lag-1 estimate is corrected for its bias, (1 + 3 rho) / n, and raised by two standard errors; the size is
-    n (1 - rho) / (1 + rho) with that value, and never above `effective_size`.
+    The lag-1 estimate is corrected for its bias, (1 + 3 rho) / n, and raised by 2.6 standard errors (one-sided
+    99.5 %); the size is n (1 - rho) / (1 + rho) with that value, and never above `effective_size`.
 
     Args:
         x: (n,) finite values.
@@ -75,6 +77,6 @@ def pessimistic_size(x: Floats) -> tuple[float, float]:
         return 0.0, float(n)
     rho1 = float(autocorrelations(x)[1])
     corrected = rho1 + (1 + 3 * max(rho1, 0.0)) / n
-    upper = min(0.999, corrected + 2 * math.sqrt(max(1 - corrected * corrected, 0.0) / n))
+    upper = min(0.999, corrected + PESSIMISM * math.sqrt(max(1 - corrected * corrected, 0.0) / n))
     size = n * (1 - upper) / (1 + upper) if upper > 0 else float(n)
     return rho1, max(1.0, min(size, effective_size(x)))

@@ -13,7 +13,7 @@ from cupel.stats.student import t_quantile
 
 FEWEST_KEPT = 30
 MANY_KEPT = 60
-FEWEST_EFFECTIVE = 12.0
+FEWEST_EFFECTIVE = 10.0
 
 
 def batch_interval(items: Floats, seconds: Floats, size: float, level: float) -> Interval:

@@ -36,7 +36,8 @@ import numpy as np
 from cupel.spec.errors import UsageError
 from cupel.stats.checked import Floats, fraction, positive
 from cupel.stats.interval import Interval
-from cupel.stats.student import t_p_value, t_power, t_quantile
+from cupel.stats.launches_for_effect import launches_for_effect
+from cupel.stats.student import t_p_value, t_quantile
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -95,8 +96,8 @@ class RateComparison:
 def compare_rates(
     a: ArrayLike,
     b: ArrayLike,
-    rope: float = 0.01,
     *,
+    rope: float = 0.01,
     level: float = 0.95,
     better: Literal["higher", "lower"] = "higher",
 ) -> RateComparison:
@@ -193,11 +194,12 @@ def _num_more(effect: float, sides: tuple[Floats, Floats], rope: float, level: f
     sd = math.sqrt(sum(float(((side - side.mean()) ** 2).sum()) for side in sides) / freedom)
     gap = abs(effect) if abs(effect) > math.log1p(rope) else math.log1p(rope) - abs(effect)
     have = min(side.size for side in sides)
-    for n in range(max(2, have), have + MOST_LAUNCHES + 1):
-        se = sd * math.sqrt(2 / n)
-        if gap > 0 and (se == 0 or t_power(gap, se, 2 * n - 2, level) >= PLAN_POWER):
-            return max(1, n - have)
-    return None
+    if sd == 0:
+        return 1
+    if gap < sd / 10:  # thousands of launches
+        return None
+    need = launches_for_effect(sd, math.expm1(gap), PLAN_POWER, level) - have
+    return max(1, need) if need <= MOST_LAUNCHES else None
 
 
 def _text(ratio: float, interval: Interval | None, outcome: Outcome, more: int | None) -> str:

@@ -47,7 +47,8 @@ def compare_table(
     """
     ways = better or {}
     rows = {
-        name: compare_rates(a, b, rope, level=level, better=ways.get(name, "higher")) for name, (a, b) in pairs.items()
+        name: compare_rates(a, b, rope=rope, level=level, better=ways.get(name, "higher"))
+        for name, (a, b) in pairs.items()
     }
     p = np.array([math.nan if row.p is None else row.p for row in rows.values()])
     q = np.array([math.nan if row.p_equivalence is None else row.p_equivalence for row in rows.values()])

@@ -43,6 +43,8 @@ from cupel.stats.interval import Interval
 from cupel.stats.student import t_quantile
 
 Better = Literal["higher", "lower"]
+FLOOR = 0.01
+"""Share of the reference that a missing entry counts as in `floored_value`."""
 Rates = Mapping[str, ArrayLike | None]
 
 
@@ -106,7 +108,6 @@ def score(
     weights: Mapping[str, float] | None = None,
     better: Mapping[str, Better] | None = None,
     level: float = 0.95,
-    floor: float = 0.01,
 ) -> Score:
     """Score a run against a reference.
 
@@ -116,7 +117,6 @@ def score(
         weights: entry to weight, >= 0, 1 where absent; entries named only here were asked for and are missing.
         better: entry to direction, `higher` where absent.
         level: of the intervals.
-        floor: share of the reference that a missing entry counts as in `floored_value`.
 
     Returns:
         The score; value and intervals are None where they cannot be known, with the reason.
@@ -127,7 +127,6 @@ def score(
     Source: rule R4.
     """
     fraction("level", level)
-    fraction("floor", floor)
     weigh = _weights(rates, weights or {})
     asked = {name: weight for name, weight in weigh.items() if name in reference and weight > 0}
     handed = {name: positive(f"rates[{name!r}]", values) for name, values in rates.items() if values is not None}
@@ -141,7 +140,7 @@ def score(
     method = f"launches, Welch-Satterthwaite t, df = {df:.1f}"
     interval = None if reason else _interval(mean, t_quantile(level, df) * se, level, method)
     lost = sum(asked[name] for name in missing) / (sum(asked.values()) or 1.0)
-    floored = math.exp(mean * (1 - lost) + math.log(floor) * lost) if asked else None
+    floored = math.exp(mean * (1 - lost) + math.log(FLOOR) * lost) if asked else None
     return Score(
         value=value,
         interval=interval,
@@ -152,7 +151,7 @@ def score(
         unreferenced=tuple(name for name in weigh if name not in reference),
         unasked=tuple(name for name in reference if name not in weigh),
         floored_value=floored,
-        floor=floor,
+        floor=FLOOR,
         log_ratios={cell.name: cell.log_ratio for cell in cells},
         influence=_influence(cells, mean),
         population_interval=_population(cells, mean, level),

@@ -59,7 +59,8 @@ def t_power(effect: float, se: float, df: float, level: float) -> float:
 
     cut = t_quantile(level, df)
     shift = abs(effect) / se
-    if shift > 200:  # certain to all digits for one degree of freedom or more
-        return 1.0
-    wrong_side = 1 - nctdtr(df, -shift, cut) if shift < 5 else 0.0  # beyond, it is nothing, and scipy may give NaN
-    return float(1 - nctdtr(df, shift, cut) + wrong_side)
+    missed = float(nctdtr(df, shift, cut))
+    if math.isnan(missed):  # scipy gives up far beyond the cut, where nothing is missed
+        missed = 0.0 if shift > 2 * cut else 1.0
+    wrong_side = 1 - float(nctdtr(df, -shift, cut)) if shift < 5 else 0.0
+    return 1 - missed + wrong_side

@@ -16,7 +16,7 @@ The within-launch interval
   It is refused, with the reason in words, when
     - fewer than 30 steps count                    too few steps
     - there is no steady state, or a slowdown
-    - the steps are worth fewer than 12 independent ones, by Geyer's
+    - the steps are worth fewer than 10 independent ones, by Geyer's
       sequence or at the upper end of the lag-1 correlation
                                             effective n too small
     - a time, an item count or a loss is not finite; the rate drifts,
