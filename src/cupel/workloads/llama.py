@@ -55,7 +55,7 @@ CARD = Workload(
         "batches": 2,
     },
     small={
-        "layers": 3,
+        "layers": 2,
         "width": 256,
         "heads": 8,
         "kv_heads": 2,

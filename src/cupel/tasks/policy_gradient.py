@@ -1,0 +1,132 @@
+"""Parts of training a policy by its own experience: rollouts, advantages, the clipped objective.
+
+Nothing here reads a number back from the device.
+
+Shapes: T steps of a rollout, N environments, S numbers of state, A actions, M samples of a minibatch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor
+
+from cupel.tasks.cartpole import CartPoles, Transition
+
+Policy: TypeAlias = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""From states (N, S) to log probabilities (N, A) and values (N)."""
+
+
+class Rollout(NamedTuple):
+    """Experience of T steps in N environments.
+
+    Args:
+        state_TNS: state before each step.
+        action_TN: action taken, int64.
+        log_prob_TN: its log probability under the policy that took it.
+        value_TN: value of the state.
+        next_value_TN: value of the state reached, before a new start.
+        transition: what each step led to, every field with T in front.
+    """
+
+    state_TNS: Tensor
+    action_TN: Tensor
+    log_prob_TN: Tensor
+    value_TN: Tensor
+    next_value_TN: Tensor
+    transition: Transition
+
+
+class Samples(NamedTuple):
+    """What an update learns from, one row a sample."""
+
+    state_MS: Tensor
+    action_M: Tensor
+    log_prob_M: Tensor
+    advantage_M: Tensor
+    return_M: Tensor
+
+
+@torch.no_grad()
+def roll_out(policy: Policy, envs: CartPoles, *, horizon: int, generator: torch.Generator) -> Rollout:
+    """Act by the policy for `horizon` steps in every environment.
+
+    Actions are drawn by the Gumbel-max trick, which needs no look at the probabilities from the host.
+    """
+    steps = []
+    for _ in range(horizon):
+        state_NS = envs.state_N4
+        log_probs_NA, value_N = policy(state_NS)
+        uniform_NA = torch.rand(log_probs_NA.shape, generator=generator, device=generator.device)
+        # rand is in [0, 1); the smallest normal number keeps both logarithms finite
+        gumbel_NA = -(-uniform_NA.clamp_min(1e-38).log()).clamp_min(1e-38).log()
+        action_N = (log_probs_NA + gumbel_NA).argmax(dim=1)
+        log_prob_N = log_probs_NA.gather(1, action_N[:, None]).squeeze(1)
+        steps.append((state_NS, action_N, log_prob_N, value_N, *envs.step(action_N)))
+    state_TNS, action_TN, log_prob_TN, value_TN, *rest = (torch.stack(field) for field in zip(*steps, strict=True))
+    transition = Transition(*rest)
+    next_value_TN = policy(transition.reached_N4.flatten(0, 1))[1].view(value_TN.shape)
+    return Rollout(state_TNS, action_TN, log_prob_TN, value_TN, next_value_TN, transition)
+
+
+def advantages(rollout: Rollout, *, discount: float, decay: float) -> Tensor:
+    """Generalised advantage estimates, shape (T, N).
+
+    With d_t = r_t + discount V(s_t+1) - V(s_t), where V(s_t+1) counts as 0 if the episode terminated at t and as the
+    value of the state reached if it was truncated: A_t = d_t + discount decay A_t+1, the last term only where the
+    episode went on.
+
+    Args:
+        rollout: the experience.
+        discount: gamma.
+        decay: lambda.
+
+    Source:
+        Schulman et al. 2016, High-Dimensional Continuous Control Using Generalized Advantage Estimation, equation 16;
+        Pardo et al. 2018, Time Limits in Reinforcement Learning, on truncation.
+    """
+    transition = rollout.transition
+    goes_on_TN = (~(transition.terminated_N | transition.truncated_N)).float()
+    next_value_TN = rollout.next_value_TN * (~transition.terminated_N).float()
+    delta_TN = transition.reward_N + discount * next_value_TN - rollout.value_TN
+    advantage_TN = torch.empty_like(delta_TN)
+    later_N = torch.zeros_like(delta_TN[0])
+    for step_idx in reversed(range(len(delta_TN))):
+        later_N = delta_TN[step_idx] + discount * decay * goes_on_TN[step_idx] * later_N
+        advantage_TN[step_idx] = later_N
+    return advantage_TN
+
+
+def samples_of(rollout: Rollout, advantage_TN: Tensor) -> Samples:
+    """The rollout as rows of samples; returns are advantages plus values."""
+    return Samples(
+        state_MS=rollout.state_TNS.flatten(0, 1),
+        action_M=rollout.action_TN.flatten(),
+        log_prob_M=rollout.log_prob_TN.flatten(),
+        advantage_M=advantage_TN.flatten(),
+        return_M=(advantage_TN + rollout.value_TN).flatten(),
+    )
+
+
+def clipped_loss(
+    policy: Policy, samples: Samples, *, clip: float, value_weight: float, entropy_weight: float
+) -> Tensor:
+    """The loss of PPO on a minibatch: clipped surrogate, squared error of the values, entropy bonus.
+
+    Advantages are normalised within the minibatch. The surrogate is the smaller of ratio x advantage and
+    clipped ratio x advantage, the ratio being that of the action's probabilities now and when it was taken.
+
+    Source:
+        Schulman et al. 2017, Proximal Policy Optimization Algorithms, equations 7 and 9.
+    """
+    log_probs_MA, value_M = policy(samples.state_MS)
+    log_prob_M = log_probs_MA.gather(1, samples.action_M[:, None]).squeeze(1)
+    advantage_M = samples.advantage_M
+    advantage_M = (advantage_M - advantage_M.mean()) / (advantage_M.std() + 1e-8)
+    ratio_M = (log_prob_M - samples.log_prob_M).exp()
+    surrogate_M = torch.minimum(ratio_M * advantage_M, ratio_M.clamp(1 - clip, 1 + clip) * advantage_M)
+    entropy = -(log_probs_MA.exp() * log_probs_MA).sum(dim=1).mean()
+    value_loss = (value_M - samples.return_M).square().mean()
+    return -surrogate_M.mean() + value_weight * value_loss - entropy_weight * entropy
