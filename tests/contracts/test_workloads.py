@@ -1,0 +1,183 @@
+"""What every workload owes: work that is counted, finite, repeatable, checked, and never waits for the device."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import random
+import sys
+from collections.abc import Iterator
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cupel.run.slot import PlainSlot, TorchSlot
+from cupel.spec import Done, Scalar, Seeds, Slot, Step, UnsupportedError
+from cupel.spec.catalog import Entry, load_catalog, missing_extras
+
+torch = pytest.importorskip("torch", reason="workloads need torch")
+NUM_STEPS = 3
+WAITS = ("_local_scalar_dense", "nonzero", "masked_select", "equal", "unique_dim", "_unique2")
+"""Operators whose result the host must wait for."""
+ENTRIES = [entry for entry in load_catalog().entries.values() if entry.kind == "workload"]
+PRECISIONS = [
+    pytest.param(entry, str(precision), id=f"{entry.stem}-{precision}")
+    for entry in ENTRIES
+    for precision in entry.card.settings.get("precision", ())
+]
+
+every_workload = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.stem)
+# What a model library warns of while it is imported or called is for its own authors; only ours fail a test.
+pytestmark = pytest.mark.filterwarnings("ignore:::transformers", "ignore:::huggingface_hub")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(num_threads)
+    torch.set_float32_matmul_precision("highest")
+
+
+def load(entry: Entry) -> ModuleType:
+    missing = missing_extras(entry.card)
+    if missing:
+        pytest.skip(f"{entry.stem} needs the extras {', '.join(missing)}, not installed")
+    assert entry.module is not None
+    return importlib.import_module(entry.module)
+
+
+def make_slot(entry: Entry, changed: dict[str, Scalar]) -> Slot:
+    settings = {name: values[0] for name, values in entry.card.settings.items()} | changed
+    kind = TorchSlot if entry.card.needs else PlainSlot
+    return kind(device="cpu", settings=settings, threads=1)
+
+
+def set_up(entry: Entry, seed: int = 0, **changed: Scalar) -> Step:
+    """A step at tiny, made as a worker makes it."""
+    module, rng = load(entry), Seeds(seed)
+    torch.manual_seed(rng.seed("init"))
+    sizes = SimpleNamespace(**entry.card.sizes("tiny"))
+    step: Step = module.setup(sizes, make_slot(entry, changed), rng)
+    return step
+
+
+def run(entry: Entry, seed: int = 0, **changed: Scalar) -> list[Done]:
+    step = set_up(entry, seed, **changed)
+    return [step() for _ in range(NUM_STEPS)]
+
+
+def loss_bytes(done: list[Done]) -> bytes:
+    return b"".join(torch.as_tensor(one.loss).double().numpy().tobytes() for one in done if one.loss is not None)
+
+
+def check(entry: Entry, done: list[Done]) -> None:
+    for one in done:
+        assert isinstance(one.items, int | float)
+        assert math.isfinite(one.items)
+        assert one.items > 0
+        assert set(one.also or {}) == set(entry.card.also)
+        assert all(math.isfinite(count) and count > 0 for count in (one.also or {}).values())
+        if one.loss is not None:
+            assert math.isfinite(float(one.loss))
+            assert not getattr(one.loss, "requires_grad", False), "detach the loss, or it keeps the graph of its step"
+
+
+def test_there_are_workloads() -> None:
+    assert len(ENTRIES) >= 4
+
+
+@every_workload
+def test_its_work_passes_its_own_check(entry: Entry) -> None:
+    module, rng = load(entry), Seeds(0)
+    torch.manual_seed(rng.seed("init"))
+    module.sane(SimpleNamespace(**entry.card.sizes("tiny")), make_slot(entry, {}), rng)
+
+
+@every_workload
+def test_same_seeds_give_the_same_losses_and_others_give_others(entry: Entry) -> None:
+    first, again, other = run(entry), run(entry), run(entry, seed=1)
+    check(entry, first)
+    check(entry, other)
+    assert [one.items for one in again] == [one.items for one in first]
+    assert loss_bytes(again) == loss_bytes(first)
+    if loss_bytes(first):
+        assert loss_bytes(other) != loss_bytes(first)
+
+
+@pytest.mark.parametrize(("entry", "precision"), PRECISIONS)
+def test_every_precision_of_the_card_works_or_is_refused_in_words(entry: Entry, precision: str) -> None:
+    try:
+        done = run(entry, precision=precision)
+    except UnsupportedError as error:
+        assert precision in str(error)  # noqa: PT017 (either outcome is right; which one is up to the machine)
+        assert precision not in ("fp32", "bf16"), "every CPU does these"
+        return
+    check(entry, done)
+
+
+@every_workload
+def test_every_other_setting_is_taken(entry: Entry) -> None:
+    for name, values in entry.card.settings.items():
+        for value in values[1:] if name not in ("precision", "compile") else ():
+            check(entry, run(entry, **{name: value}))
+
+
+@every_workload
+def test_a_step_never_waits_for_the_device(entry: Entry) -> None:
+    step = set_up(entry)
+    step()
+    with watch_for_waits() as waits:
+        step()
+        step()
+    assert waits == [], "a step read a result of the device; count on the host, and leave losses where they are"
+
+
+def test_the_watch_sees_a_wait() -> None:
+    with watch_for_waits() as waits:
+        torch.ones(3).sum().item()
+    assert len(waits) == 1
+    assert "_local_scalar_dense" in waits[0]
+
+
+@every_workload
+def test_the_global_generators_of_python_and_numpy_are_left_alone(entry: Entry) -> None:
+    before = random.getstate(), np.random.get_state()[1].tobytes()  # noqa: NPY002 (the one that must not be used)
+    run(entry)
+    assert (random.getstate(), np.random.get_state()[1].tobytes()) == before  # noqa: NPY002
+
+
+def watch_for_waits() -> Any:
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Watch(TorchDispatchMode):
+        """Notes every operator that makes the host wait, with the line of ours that led to it."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.waits: list[str] = []
+
+        def __enter__(self) -> list[str]:
+            super().__enter__()
+            return self.waits
+
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            name = func.overloadpacket.__name__
+            if name in WAITS:
+                lines = list(callers())
+                # Optimisers keep their step counts on the host, so that reading one waits for nothing.
+                if not any("torch/optim/" in line for line in lines):
+                    self.waits.append(f"{name} from {next((x for x in lines if '/cupel/' in x), lines[0])}")
+            return func(*args, **(kwargs or {}))
+
+    return Watch()
+
+
+def callers() -> Iterator[str]:
+    frame = sys._getframe(2)
+    while frame is not None:
+        yield f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        frame = frame.f_back
