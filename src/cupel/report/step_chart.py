@@ -100,12 +100,12 @@ def _unit_of_time(top_s: float) -> tuple[float, str]:
 
 def panel_frame(x: Axis, y: Axis, scale: float = 1.0, unit: str = "") -> Markup:
     """Grid lines of a panel with their values: seconds along; up, multiples of `scale` with their unit."""
-    up, along = y.ticks(3), x.ticks(5)
+    up, along, below = y.ticks(3), x.ticks(5), y.start_px + 14
     lines = "".join(f"M{x.start_px:g} {y(v):.1f}H{x.end_px:g}" for v in up)
     return join((
         el("path", d=lines, class_="grid"),
         el("g", *(el("text", f"{v / scale:g}{unit}", x=x.start_px - 5, y=round(y(v) + 3)) for v in up), class_="end"),
-        el("g", *(el("text", f"{v:g} s", x=round(min(x(v), x.end_px - 6)), y=y.start_px + 14) for v in along), class_="mid"),
+        el("g", *(el("text", f"{v:g} s", x=round(min(x(v), x.end_px - 6)), y=below) for v in along), class_="mid"),
     ))  # fmt: skip
 
 
