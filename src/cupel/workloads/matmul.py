@@ -28,7 +28,7 @@ CARD = Workload(
         "shape": ("square", "transformer"),
     },
     tiny={"n": 256, "tokens": 128, "d_model": 128, "buffers": 2, "repeats": 8},
-    small={"n": 1024, "tokens": 512, "d_model": 512, "buffers": 3, "repeats": 3},
+    small={"n": 1024, "tokens": 512, "d_model": 512, "buffers": 2, "repeats": 2},
     full={"n": 8192, "tokens": 8192, "d_model": 4096, "buffers": 4, "repeats": 8},
     memory_gib={"tiny": 0.01, "small": 0.05, "full": 4.0},
     bound="flop",
