@@ -1,6 +1,6 @@
 """CPU seconds of the light commands, and whether they loaded torch.
 
-    python benchmarks/command_cost.py [--times 15]
+python benchmarks/command_cost.py [--times 15]
 """
 
 from __future__ import annotations
@@ -12,7 +12,14 @@ import statistics
 import subprocess
 import sys
 
-COMMANDS = (["--help"], ["list"], ["list", "--json"], ["show", "resnet50"], ["explain", "score"], ["where", "throughput"])
+COMMANDS = (
+    ["--help"],
+    ["list"],
+    ["list", "--json"],
+    ["show", "resnet50"],
+    ["explain", "score"],
+    ["where", "throughput"],
+)
 
 
 def cpu_seconds(arguments: list[str]) -> float:
@@ -43,10 +50,8 @@ def main() -> None:
             times.setdefault(" ".join(command), []).append(cpu_seconds(list(command)))
     for command in COMMANDS:
         values = times[" ".join(command)]
-        print(
-            f"| cupel {' '.join(command)} | {statistics.median(values):.3f} | {max(values):.3f} "
-            f"| {'yes' if loads(list(command), 'torch') else 'no'} | {'yes' if loads(list(command), 'numpy') else 'no'} |"
-        )
+        heavy = " | ".join("yes" if loads(list(command), module) else "no" for module in ("torch", "numpy"))
+        print(f"| cupel {' '.join(command)} | {statistics.median(values):.3f} | {max(values):.3f} | {heavy} |")
 
 
 if __name__ == "__main__":

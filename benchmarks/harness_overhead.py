@@ -2,9 +2,9 @@
 
     python benchmarks/harness_overhead.py [--pairs 40]
 
-Two loops over the same step, one bare with a single clock reading at each end, one through `run_steps` with records written to a
-real file as a worker does. They take turns, so that drift of the machine falls on both. The step spins for a fixed
-number of iterations (about 1 ms); an empty step shows the harness alone.
+Two loops over the same step, one bare with a single clock reading at each end, one through `run_steps` with records
+written to a real file as a worker does. They take turns, so that drift of the machine falls on both. The step spins
+for a fixed number of iterations (about 1 ms); an empty step shows the harness alone.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 from cupel.ledger.records import RecordWriter
@@ -54,13 +55,14 @@ def bare(step: Callable[[], Done], seconds: float) -> list[float]:
     while marks[-1] < end:
         step()
         marks.append(time.perf_counter_ns())
-    return [(b - a) * 1e-9 for a, b in zip(marks, marks[1:], strict=False)][1:]
+    return [(b - a) * 1e-9 for a, b in pairwise(marks)][1:]
 
 
 def harnessed(step: Callable[[], Done], seconds: float, folder: Path) -> tuple[list[float], list[float]]:
     """Recorded step times, and wall time per step, records and all."""
     writer = RecordWriter(folder / "events.jsonl")
     rows: list[float] = []
+
     def write(batch: list) -> None:
         writer.write_text(format_rows(batch))
         rows.extend(row.seconds for row in batch)
@@ -78,7 +80,10 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=40)
     parser.add_argument("--seconds", type=float, default=0.5)
     args = parser.parse_args()
-    print("| step | bare median µs | harness median µs | difference of medians, µs (median over pairs, p5 to p95) | wall per step / bare mean |")
+    print(
+        "| step | bare median µs | harness median µs | difference of medians, µs (median over pairs, p5 to p95) "
+        "| wall per step / bare mean |"
+    )
     print("|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
         for label, iterations in (("empty", 0), ("1 ms", calibrated(1e-3))):
@@ -99,7 +104,8 @@ def main() -> None:
             low, high = extra[len(extra) // 20], extra[-1 - len(extra) // 20]
             print(
                 f"| {label} | {statistics.median(a) * 1e6:.2f} | {statistics.median(b) * 1e6:.2f} "
-                f"| {statistics.median(extra) * 1e6:.2f} ({low * 1e6:.2f} to {high * 1e6:.2f}) | {statistics.median(walls):.4f} |"
+                f"| {statistics.median(extra) * 1e6:.2f} ({low * 1e6:.2f} to {high * 1e6:.2f}) "
+                f"| {statistics.median(walls):.4f} |"
             )
 
 

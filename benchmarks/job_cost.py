@@ -2,9 +2,10 @@
 
     python benchmarks/job_cost.py [--launches 10]
 
-Runs `cupel run` on a workload without work and reads, from the records, the wall time of each job from the supervisor's start to
-its end, less what the worker spent from its first line of `main` to its result. Once with fresh processes (no torch), once with the fork server
-(torch preloaded, as on a CPU), where the first job of a round also waits for the server.
+Runs `cupel run` on a workload without work and reads, from the records, the wall time of each job from the
+supervisor's start to its end, less what the worker spent from its first line of `main` to its result. Once with fresh
+processes (no torch), once with the fork server (torch preloaded, as on a CPU), where the first job of a round also
+waits for the server.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-WORKLOAD = '''
+WORKLOAD = """
 from cupel.spec import Done, Workload
 
 CARD = Workload(
@@ -38,7 +39,7 @@ def setup(sizes, slot, rng):
 
 def sane(sizes, slot, rng):
     pass
-'''
+"""
 
 
 def costs(folder: Path) -> list[tuple[float, float]]:
@@ -61,14 +62,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--launches", type=int, default=10)
     args = parser.parse_args()
-    print("| worker | jobs | whole job s (median) | beside the worker's work s (median, max) | whole command s per launch |")
+    print(
+        "| worker | jobs | whole job s (median) | beside the worker's work s (median, max) "
+        "| whole command s per launch |"
+    )
     print("|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
         for label, needs in (("fresh process, no torch", ()), ("forked, torch preloaded", ("torch",))):
             path = Path(name) / "nothing.py"
             path.write_text(WORKLOAD.format(needs=needs))
             out = Path(name) / label.split()[0]
-            command = [sys.executable, "-m", "cupel", "run", str(path), "--size", "tiny", "--launches", str(args.launches), "--out", str(out), "--json"]
+            command = [
+                sys.executable,
+                "-m",
+                "cupel",
+                "run",
+                str(path),
+                "--size",
+                "tiny",
+                "--launches",
+                str(args.launches),
+                "--out",
+                str(out),
+                "--json",
+            ]
             document = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
             rows = costs(Path(document["run"]))
             rest = [b for _, b in rows]

@@ -2,9 +2,10 @@
 
     python benchmarks/repeatability.py [--pairs 40] [--launches 5] [--rope 1%]
 
-For each pair, three runs one after another: A, B (the same), and C (one entry slowed by 10 %: it does 10 % more work per item).
-A against B should find no difference in 95 % of the pairs (Holm over the entries), A against C should call the slowed entry slower in at
-least 80 %. Prints the rates with their exact binomial intervals. The suite is cheap: one entry in plain Python, the others torch at tiny.
+For each pair, three runs one after another: A, B (the same), and C (one entry slowed by 10 %: it does 10 % more work
+per item). A against B should find no difference in 95 % of the pairs (Holm over the entries), A against C should call
+the slowed entry slower in at least 80 %. Prints the rates with their exact binomial intervals. The suite is cheap:
+one entry in plain Python, the others torch at tiny.
 """
 
 from __future__ import annotations
@@ -46,7 +47,20 @@ weight = 1.0
 
 def run(suite: Path, out: Path, launches: int, seed: int) -> str:
     """One run; returns its folder."""
-    command = [sys.executable, "-m", "cupel", "run", str(suite), "--launches", str(launches), "--seed", str(seed), "--out", str(out), "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "cupel",
+        "run",
+        str(suite),
+        "--launches",
+        str(launches),
+        "--seed",
+        str(seed),
+        "--out",
+        str(out),
+        "--json",
+    ]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
         raise SystemExit(result.stderr[-2000:])
@@ -92,7 +106,8 @@ def main() -> None:
             spin = next(e for e in planted["entries"] if e["key"].startswith("workload/spin"))
             found += spin["verdict"] == "slower"
             ratios.append(spin["ratio"])
-            print(f"pair {pair + 1}: null {[(e['label'], e['verdict'], round(e['ratio'], 4)) for e in null['entries']]}, slowed {spin['verdict']} {spin['ratio']:.4f}", file=sys.stderr, flush=True)
+            rows = ", ".join(f"{e['label']} {e['verdict']} {e['ratio']:.4f}" for e in null["entries"])
+            print(f"{pair + 1}: {rows}; slowed: {spin['verdict']} {spin['ratio']:.4f}", file=sys.stderr, flush=True)
     n = args.pairs
     print("| what | count | rate | exact 95 % interval | wanted |")
     print("|---|---|---|---|---|")
@@ -103,7 +118,8 @@ def main() -> None:
     ):
         low, high = interval(hits, n)
         print(f"| {label} | {hits} of {n} | {hits / n:.1%} | {low:.1%} to {high:.1%} | {wanted} |")
-    print(f"\nVerdicts of equal runs: {dict(verdicts)}. Geometric mean ratio of the slowed entry: {math.exp(sum(map(math.log, ratios)) / n):.4f} (1/1.1 = 0.9091).")
+    mean = math.exp(sum(map(math.log, ratios)) / n)
+    print(f"\nVerdicts of equal runs: {dict(verdicts)}. Mean ratio of the slowed entry: {mean:.4f} (1/1.1 = 0.9091).")
 
 
 if __name__ == "__main__":

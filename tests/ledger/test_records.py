@@ -25,7 +25,9 @@ def test_an_absent_file_has_no_records(tmp_path):
     assert list(read_records(tmp_path / "none.jsonl")) == []
 
 
-@pytest.mark.parametrize("line", [b"", b"  ", b"[1]", b"3", b'{"no":"kind"}', b"\xff\xfe", b"null", b'{"kind":3}', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "line", [b"", b"  ", b"[1]", b"3", b'{"no":"kind"}', b"\xff\xfe", b"null", b'{"kind":3}', b"[" * 100_000]
+)
 def test_lines_that_are_no_records_are_passed_over(line):
     assert parse_record(line) is None
 
@@ -38,7 +40,13 @@ def test_what_json_cannot_say_becomes_null(tmp_path):
     assert list(read_records(path)) == [{"kind": "result", "rate": None, "top": None, "pair": [1, 2]}]
 
 
-@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x), max_leaves=20))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda x: st.lists(x) | st.dictionaries(st.text(), x),
+        max_leaves=20,
+    )
+)
 def test_plain_data_is_strict_json(value):
     json.loads(json.dumps(plain(value), allow_nan=False))
 

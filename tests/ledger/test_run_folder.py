@@ -29,7 +29,10 @@ def test_each_run_has_a_folder_of_its_own(tmp_path):
 
 
 def test_a_second_supervisor_is_refused_and_told_by_whom(folder):
-    code = f"from pathlib import Path; from cupel.ledger.run_folder import RunFolder\nwith RunFolder(Path({str(folder.path)!r})).locked(): pass"
+    code = (
+        "from pathlib import Path; from cupel.ledger.run_folder import RunFolder\n"
+        f"with RunFolder(Path({str(folder.path)!r})).locked(): pass"
+    )
     with folder.locked():
         result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode != 0
@@ -39,7 +42,12 @@ def test_a_second_supervisor_is_refused_and_told_by_whom(folder):
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [("{", "cannot be read"), ("[]", "no schema number"), ('{"schema": 99}', "reads up to 1"), ('{"schema": "1"}', "no schema number")],
+    [
+        ("{", "cannot be read"),
+        ("[]", "no schema number"),
+        ('{"schema": 99}', "reads up to 1"),
+        ('{"schema": "1"}', "no schema number"),
+    ],
 )
 def test_a_damaged_run_json_is_explained(tmp_path, content, words):
     (tmp_path / "run.json").write_text(content)

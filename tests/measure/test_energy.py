@@ -42,19 +42,19 @@ def test_agrees_with_numpy_on_the_whole(gaps_s: list[float], power_w: list[float
 
 def test_the_counter_is_used_where_there_is_one() -> None:
     t_s = [0.0, 1.0, 2.0, 3.0]
-    assert joules(t_s, [1.0] * 4, [1000.0, 1300.0, 1600.0, 1900.0], t0_s=0.5, t1_s=2.5) == pytest.approx(600)
-    assert joules(t_s, [None] * 4, [1000.0, None, 1600.0, 1900.0]) == pytest.approx(900)
+    assert joules(t_s, [1.0] * 4, counter_j=[1000.0, 1300.0, 1600.0, 1900.0], t0_s=0.5, t1_s=2.5) == pytest.approx(600)
+    assert joules(t_s, [None] * 4, counter_j=[1000.0, None, 1600.0, 1900.0]) == pytest.approx(900)
 
 
 def test_beyond_the_readings_power_holds_and_the_counter_goes_on() -> None:
     t_s = [0.5, 1.5, 2.5]
     assert joules(t_s, [100.0, 100.0, 200.0], t0_s=0, t1_s=3) == pytest.approx(50 + 100 + 150 + 100)
-    assert joules(t_s, [None] * 3, [0.0, 100.0, 300.0], t0_s=0, t1_s=3) == pytest.approx(50 + 300 + 100)
+    assert joules(t_s, [None] * 3, counter_j=[0.0, 100.0, 300.0], t0_s=0, t1_s=3) == pytest.approx(50 + 300 + 100)
 
 
 def test_a_counter_that_starts_anew_is_not_believed() -> None:
-    assert joules([0, 1, 2], [100, 100, 100], [900.0, 5.0, 105.0]) == pytest.approx(200)
-    assert joules([0, 1, 2], [None, None, None], [900.0, 5.0, 105.0]) is None
+    assert joules([0, 1, 2], [100, 100, 100], counter_j=[900.0, 5.0, 105.0]) == pytest.approx(200)
+    assert joules([0, 1, 2], [None, None, None], counter_j=[900.0, 5.0, 105.0]) is None
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,14 @@ def test_rows_are_strict_json_lines():
         StepRow(2, 1.5, 0.5, 3.0, None, None),
     ]
     records = [json.loads(line) for line in format_rows(rows).splitlines()]
-    assert records[0] == {"kind": "step", "i": 0, "end_s": 0.5, "s": 0.5, "n": 3.0, "loss": 1.25, "also": {"tokens": 7.0}}
+    assert records[0] == {
+        "kind": "step",
+        "i": 0,
+        "end_s": 0.5,
+        "s": 0.5,
+        "n": 3.0,
+        "loss": 1.25,
+        "also": {"tokens": 7.0},
+    }
     assert records[1]["loss"] == "nan"
     assert "loss" not in records[2]

@@ -25,23 +25,42 @@ MACHINE = {"label": "a machine", "host": "here", "hardware": {"num_cores": 2}, "
 
 
 def card(**changes: object) -> dict[str, object]:
-    values = {"measures": "x", "unit": "calls", "better": "higher", "source": "a test", "tiny": SIZES, "small": SIZES, "full": SIZES}
+    values = {
+        "measures": "x",
+        "unit": "calls",
+        "better": "higher",
+        "source": "a test",
+        "tiny": SIZES,
+        "small": SIZES,
+        "full": SIZES,
+    }
     return dataclasses.asdict(Workload(**{**values, **changes}))  # type: ignore[arg-type]
 
 
 class Book:
     """Writes a run folder by hand."""
 
-    def __init__(self, out: Path, names: tuple[str, ...] = ("a",), *, machine: dict[str, object] = MACHINE, **request: object) -> None:
+    def __init__(
+        self, out: Path, names: tuple[str, ...] = ("a",), *, machine: dict[str, object] = MACHINE, **request: object
+    ) -> None:
         self.jobs = {name: Job(entry=f"workload/{name}", source="/x.py", digest="0") for name in names}
         cells = [
             {"key": job.cell, "job": job.as_dict(), "card": card(also=("tokens",)), "label": name, "weight": 1.0}
             for name, job in self.jobs.items()
         ]
-        plan = {"request": {"launches": 3, "pilot": 5, "width": 0.02, **request}, "cells": cells, "reference": "", "scores": ["cupel"]}
-        self.folder = RunFolder.create(out, "test", {"kind": "run", "name": "test", "plan": plan, "machine": machine, "cupel": "0"})
+        plan = {
+            "request": {"launches": 3, "pilot": 5, "width": 0.02, **request},
+            "cells": cells,
+            "reference": "",
+            "scores": ["cupel"],
+        }
+        self.folder = RunFolder.create(
+            out, "test", {"kind": "run", "name": "test", "plan": plan, "machine": machine, "cupel": "0"}
+        )
 
-    def launch(self, name: str, index: int, seconds: list[float], *, items: float = 1.0, ends: bool = True, **telemetry: object) -> None:
+    def launch(
+        self, name: str, index: int, seconds: list[float], *, items: float = 1.0, ends: bool = True, **telemetry: object
+    ) -> None:
         job = dataclasses.replace(self.jobs[name], launch=index, seed=index)
         folder = self.folder.job(job)
         supervisor = RecordWriter(folder.path / "supervisor.jsonl")

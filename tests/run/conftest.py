@@ -10,13 +10,14 @@ import pytest
 
 from cupel.ledger.run_folder import RunFolder
 from cupel.run.backends.local import LocalBackend
-from cupel.run.plan import Plan, Request, make_plan
+from cupel.run.make_plan import make_plan
+from cupel.run.plan import Plan, Request
 from cupel.run.stop import Stop
 from cupel.spec.catalog import Catalog
 from cupel.spec.events import Event
 from cupel.study.launches import LaunchStudy
 
-HEAD = '''
+HEAD = """
 from cupel.spec import Done, Workload, WrongWorkError, UnsupportedError
 
 CARD = Workload(
@@ -44,7 +45,7 @@ def setup(sizes, slot, rng):
 def sane(sizes, slot, rng):
     pass
 
-'''
+"""
 
 
 @pytest.fixture
@@ -72,7 +73,13 @@ class Driver:
         return make_plan(Request(names=names, **options), Catalog([]))  # type: ignore[arg-type]
 
     def start(self, plan: Plan) -> RunFolder:
-        content = {"kind": "run", "name": plan.name, "plan": plan.as_dict(), "machine": {"label": "a test"}, "cupel": "0"}
+        content = {
+            "kind": "run",
+            "name": plan.name,
+            "plan": plan.as_dict(),
+            "machine": {"label": "a test"},
+            "cupel": "0",
+        }
         return RunFolder.create(self.out, plan.name, content)
 
     def events(self, plan: Plan, folder: RunFolder) -> Iterator[Event]:

@@ -18,14 +18,26 @@ CASES = {
     "raises": ("def setup(sizes, slot, rng):\n    raise RuntimeError('no such layer')\n", "crashed", "no such layer"),
     "exits_early": ("def setup(sizes, slot, rng):\n    import os\n    os._exit(0)\n", "crashed", "left no result"),
     "system_exit": ("def setup(sizes, slot, rng):\n    raise SystemExit(3)\n", "crashed", "SystemExit"),
-    "segfaults": ("def setup(sizes, slot, rng):\n    import os, signal\n    os.kill(os.getpid(), signal.SIGSEGV)\n", "crashed", "SIGSEGV"),
+    "segfaults": (
+        "def setup(sizes, slot, rng):\n    import os, signal\n    os.kill(os.getpid(), signal.SIGSEGV)\n",
+        "crashed",
+        "SIGSEGV",
+    ),
     "out_of_memory": ("def setup(sizes, slot, rng):\n    raise MemoryError('12 GiB')\n", "out of memory", "12 GiB"),
     "nan_loss": (
-        "def setup(sizes, slot, rng):\n    def step():\n        spin(500)\n        return Done(items=1, loss=float('nan'))\n    return step\n",
+        (
+            "def setup(sizes, slot, rng):\n"
+            "    def step():\n        spin(500)\n        return Done(items=1, loss=float('nan'))\n"
+            "    return step\n"
+        ),
         "loss is not finite",
         "nan at step 0",
     ),
-    "wrong": ("def sane(sizes, slot, rng):\n    raise WrongWorkError('the sum is 3, expected 4')\n", "wrong work", "expected 4"),
+    "wrong": (
+        "def sane(sizes, slot, rng):\n    raise WrongWorkError('the sum is 3, expected 4')\n",
+        "wrong work",
+        "expected 4",
+    ),
     "no_step": ("def setup(sizes, slot, rng):\n    return None\n", "crashed", "TypeError"),
 }
 
@@ -49,7 +61,11 @@ def test_a_failure_is_recorded_and_the_rest_goes_on(driver, workload, name):
 
 
 def test_the_log_of_a_crash_is_quoted(driver, workload):
-    folder, _ = driver.run(workload("shouts", "def setup(sizes, slot, rng):\n    print('loading shard 7')\n    raise OSError('bad shard')\n"))
+    folder, _ = driver.run(
+        workload(
+            "shouts", "def setup(sizes, slot, rng):\n    print('loading shard 7')\n    raise OSError('bad shard')\n"
+        )
+    )
     failure = build_document(folder)["entries"][0]["failures"][0]
     assert any("loading shard 7" in line for line in failure["log_tail"])
     assert any("bad shard" in line for line in failure["log_tail"])
@@ -135,7 +151,9 @@ def test_a_nan_loss_is_refused_although_a_later_one_is_fine(driver, workload):
         return step
     """
     folder, _ = driver.run(workload("spikes", body))
-    assert build_document(folder)["entries"][0]["failures"][0]["message"].endswith("expected a finite number at every step")
+    assert build_document(folder)["entries"][0]["failures"][0]["message"].endswith(
+        "expected a finite number at every step"
+    )
 
 
 def test_a_crash_is_tried_again_in_the_next_round_other_failures_are_not(driver, workload):

@@ -24,7 +24,8 @@ CARD = Workload(measures="x", unit="calls", better="higher", source="a test", ti
 
 def plan(*names: str, **request: object) -> Plan:
     cells = tuple(
-        Cell(job=Job(entry=f"workload/{name}", source=f"/{name}.py", digest="0", sizes=SIZES), card=CARD, label=name) for name in names
+        Cell(job=Job(entry=f"workload/{name}", source=f"/{name}.py", digest="0", sizes=SIZES), card=CARD, label=name)
+        for name in names
     )
     return Plan(name="test", request=Request(names=names, **request), cells=cells)  # type: ignore[arg-type]
 
@@ -131,13 +132,18 @@ def test_a_stop_ends_after_the_running_launch(folder):
     for event in LaunchStudy(plan("a", "b"), folder, stop).run(bench):
         if isinstance(event, JobEnded) and event.job.kind == "launch":
             stop.requests = 1
-            bench.run = lambda jobs: iter(())  # type: ignore[method-assign,assignment]  the real back end starts no more
+            bench.run = lambda _: iter(())  # type: ignore[method-assign,assignment]  the real back end starts no more
     assert len(bench.launches) < 6
     assert event.interrupted
 
 
 def test_what_is_done_is_not_done_again(folder):
-    first = Bench(lambda job: ("failed", "crashed", None) if (job.stem, job.launch) == ("b", 1) and job.kind == "launch" else fine(job), folder)
+    first = Bench(
+        lambda job: (
+            ("failed", "crashed", None) if (job.stem, job.launch) == ("b", 1) and job.kind == "launch" else fine(job)
+        ),
+        folder,
+    )
     list(LaunchStudy(plan("a", "b"), folder, Stop()).run(first))
     second = Bench(fine, folder)
     list(LaunchStudy(plan("a", "b"), folder, Stop()).run(second))

@@ -20,9 +20,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What `cupel compare` takes."""
     parser.add_argument("a", type=Path, metavar="RUN_A", help="the run to compare with")
     parser.add_argument("b", type=Path, metavar="RUN_B", help="the run that is judged")
-    parser.add_argument("--rope", default="1%", help="differences up to this are of no practical importance (default 1%%)")
+    parser.add_argument(
+        "--rope", default="1%", help="differences up to this are of no practical importance (default 1%%)"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
-    parser.add_argument("--format", choices=["text", "html", "json", "markdown", "csv"], default="text", help="form of the output")
+    parser.add_argument(
+        "--format", choices=["text", "html", "json", "markdown", "csv"], default="text", help="form of the output"
+    )
 
 
 def main(args: argparse.Namespace) -> int:
@@ -33,6 +37,11 @@ def main(args: argparse.Namespace) -> int:
     if form == "text":
         terminal.show_comparison(comparison, file=sys.stdout)
     else:
-        render = {"html": html.render_comparison, "json": json.render, "markdown": markdown.render_comparison, "csv": csv.render_comparison}
+        render = {
+            "html": html.render_comparison,
+            "json": json.render,
+            "markdown": markdown.render_comparison,
+            "csv": csv.render_comparison,
+        }
         sys.stdout.write(render[form](comparison))
     return exit_code(comparison)

@@ -1,8 +1,8 @@
 """How many launches it takes to see a difference, in minutes when a pilot run is given.
 
-For two machines with equal spread: launches on each for an interval that excludes "no difference" with the power asked. With a
-pilot, each entry's own spread is taken, once as estimated and once at its 80 % upper limit, since a few launches say little
-about a spread.
+For two machines with equal spread: launches on each for an interval that excludes "no difference" with the power
+asked. With a pilot, each entry's own spread is taken, once as estimated and once at its 80 % upper limit, since a few
+launches say little about a spread.
 """
 
 from __future__ import annotations
@@ -30,8 +30,12 @@ SCHEMA = 1
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What `cupel power` takes."""
-    parser.add_argument("--effect", default="1%,2%,5%,10%", metavar="LIST", help="differences to find (default 1%%,2%%,5%%,10%%)")
-    parser.add_argument("--cv", default="0.5%,1%,2%,5%", metavar="LIST", help="spreads between launches (default 0.5%%,1%%,2%%,5%%)")
+    parser.add_argument(
+        "--effect", default="1%,2%,5%,10%", metavar="LIST", help="differences to find (default 1%%,2%%,5%%,10%%)"
+    )
+    parser.add_argument(
+        "--cv", default="0.5%,1%,2%,5%", metavar="LIST", help="spreads between launches (default 0.5%%,1%%,2%%,5%%)"
+    )
     parser.add_argument("--power", default="90%", help="chance of finding the difference (default 90%%)")
     parser.add_argument("--level", default="95%", help="level of the intervals (default 95%%)")
     parser.add_argument("--pilot", type=Path, metavar="RUN", help="a run whose spreads and times are taken")
@@ -42,12 +46,14 @@ def main(args: argparse.Namespace) -> int:
     """Compute and print."""
     effects = _fractions(args.effect)
     power, level = parse_fraction(args.power), parse_fraction(args.level)
-    rows = _pilot_rows(args.pilot) if args.pilot else [{"label": f"cv {format_percent(cv)}", "cv": cv} for cv in _fractions(args.cv)]
+    rows = _pilot_rows(args.pilot) if args.pilot else _plain_rows(_fractions(args.cv))
     for row in rows:
         row["launches"] = {format_percent(e): launches_for_effect(row["cv"], e, power, level) for e in effects}
         row["launches_for_width"] = {format_percent(e): launches_for_width(row["cv"], e, level) for e in effects}
         if "cv_limit" in row:
-            row["launches_cautious"] = {format_percent(e): launches_for_effect(row["cv_limit"], e, power, level) for e in effects}
+            row["launches_cautious"] = {
+                format_percent(e): launches_for_effect(row["cv_limit"], e, power, level) for e in effects
+            }
     document = {
         "schema": SCHEMA,
         "kind": "power",
@@ -69,6 +75,10 @@ def _fractions(text: str) -> list[float]:
     if not values:
         raise UsageError(f"{text!r} names no percentage; expected a list such as 1%,2%,5%.")
     return values
+
+
+def _plain_rows(cvs: Sequence[float]) -> list[dict[str, Any]]:
+    return [{"label": f"cv {format_percent(cv)}", "cv": cv} for cv in cvs]
 
 
 def _pilot_rows(run: Path) -> list[dict[str, Any]]:
@@ -107,7 +117,8 @@ def _show(document: dict[str, Any]) -> None:
     """The table for people."""
     effects = [format_percent(e) for e in document["effects"]]
     rows: Sequence[dict[str, Any]] = document["rows"]
-    print(f"Launches on each of two machines to find a difference with {document['power']:.0%} power ({document['level']:.0%} interval):\n")
+    print("Launches on each of two machines to find a difference")
+    print(f"with {document['power']:.0%} power ({document['level']:.0%} intervals):\n")
     width = max(len(row["label"]) for row in rows) + 2
     has_pilot = document["pilot"] is not None
     print(f"  {'':<{width}}{'cv':>8}" + "".join(f"{e:>12}" for e in effects))
@@ -126,7 +137,10 @@ def _show(document: dict[str, Any]) -> None:
     print("\nTime on one machine for that many launches. Longer launches instead of more:")
     for row in rows:
         best = row["best_stepping_s"]
-        print(f"  {row['label']:<{width}}" + (f"{format_duration(best)} of stepping per launch is best" if best else "not known from this pilot"))
+        print(
+            f"  {row['label']:<{width}}"
+            + (f"{format_duration(best)} of stepping per launch is best" if best else "not known from this pilot")
+        )
 
 
 def _cell(row: dict[str, Any], effect: str, *, has_pilot: bool) -> str:

@@ -28,8 +28,12 @@ FORMATS: dict[str, Callable[[Any], str]] = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What `cupel report` takes."""
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders")
-    parser.add_argument("--format", choices=["text", *FORMATS], default="text", help="form of the output on stdout (default text)")
-    parser.add_argument("--reference", default="", metavar="RUN|NAME", help="what the score is relative to, instead of the run's own")
+    parser.add_argument(
+        "--format", choices=["text", *FORMATS], default="text", help="form of the output on stdout (default text)"
+    )
+    parser.add_argument(
+        "--reference", default="", metavar="RUN|NAME", help="what the score is relative to, instead of the run's own"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write there instead of stdout")
 
 

@@ -56,6 +56,8 @@ def _differences(folder: RunFolder, plan: Plan) -> list[str]:
         except CupelError as error:
             raise RunFolderError(f"{cell.label} cannot be resumed: {error}") from error
         if digest != cell.job.digest:
-            text = f"{cell.job.source} changed since this run was started; start a new one with cupel run {cell.job.stem}."
+            text = (
+                f"{cell.job.source} changed since this run was started; start a new one with cupel run {cell.job.stem}."
+            )
             raise RunFolderError(text)
     return found

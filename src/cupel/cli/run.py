@@ -1,7 +1,7 @@
 """Measure: run entries, suites or files on this machine.
 
-Each launch is a process of its own; launches of different entries take turns. The result is a table with intervals, a score
-where there is a reference, and a run folder that can be kept, moved, resumed and reported again.
+Each launch is a process of its own; launches of different entries take turns. The result is a table with intervals, a
+score where there is a reference, and a run folder that can be kept, moved, resumed and reported again.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from cupel.measure.machine import describe_machine
 from cupel.report.document import find_reference
 from cupel.run.code import code_digest
 from cupel.run.device import resolve_device
+from cupel.run.make_plan import make_plan
 from cupel.run.order import launch_order
-from cupel.run.plan import Plan, Request, make_plan
+from cupel.run.plan import Plan, Request
 from cupel.spec.card import SIZES
 from cupel.spec.catalog import load_catalog
 from cupel.spec.errors import UnknownNameError, UsageError
@@ -31,20 +32,30 @@ SCHEMA = 1
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What `cupel run` takes."""
-    parser.add_argument("names", nargs="+", metavar="ENTRY|SUITE|FILE", help="what to run: a name of cupel list, or ./file.py")
-    parser.add_argument("--size", default="auto", metavar="SIZE", help=f"auto, {', '.join(SIZES)} (default: the largest that fits)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting or a number of the size")
+    parser.add_argument(
+        "names", nargs="+", metavar="ENTRY|SUITE|FILE", help="what to run: a name of cupel list, or ./file.py"
+    )
+    parser.add_argument(
+        "--size", default="auto", metavar="SIZE", help=f"auto, {', '.join(SIZES)} (default: the largest that fits)"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting or a number of the size"
+    )
     parser.add_argument("--launches", default="3", metavar="N|auto", help="launches of each entry (default 3)")
     parser.add_argument("--width", default="2%", help="with --launches auto: width of interval to reach (default 2%%)")
     parser.add_argument("--budget", metavar="TIME", help="start no launch that would end after this, such as 20min")
-    parser.add_argument("--device", default="auto", help="cpu, cuda:0, ... (default: an accelerator where there is one)")
+    parser.add_argument(
+        "--device", default="auto", help="cpu, cuda:0, ... (default: an accelerator where there is one)"
+    )
     parser.add_argument("--threads", type=int, default=1, help="threads of each worker on the CPU (default 1)")
     parser.add_argument("--seed", type=int, default=0, help="root of all seeds (default 0)")
     parser.add_argument("--timeout", metavar="TIME", help="end a job after this (default by size)")
     parser.add_argument("--tag", action="append", default=[], help="only entries with this tag")
     parser.add_argument("--exclude", action="append", default=[], metavar="NAME|TAG", help="leave these out")
     parser.add_argument("--reference", default="", metavar="RUN|NAME", help="what the score is relative to")
-    parser.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="where run folders go (default ./runs)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs"), metavar="DIR", help="where run folders go (default ./runs)"
+    )
     parser.add_argument("--dry-run", action="store_true", help="print the jobs and the time they need; run nothing")
     add_output_arguments(parser)
 

@@ -91,11 +91,11 @@ class JobFolder:
 
     def last(self, kind: str) -> dict[str, Any] | None:
         """The last record of a kind, the rank's before the supervisor's."""
-        for records in (self.rank_records, self.supervisor_records):
-            for record in reversed(records):
-                if record["kind"] == kind:
-                    return record
-        return None
+        found: dict[str, Any] | None = None
+        for record in (*self.supervisor_records, *self.rank_records):
+            if record["kind"] == kind:
+                found = record
+        return found
 
     def has_result(self) -> bool:
         """Whether the rank left a result and the supervisor did not find fault with it."""

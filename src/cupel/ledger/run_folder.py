@@ -60,7 +60,9 @@ class RunFolder:
                     continue
                 raise RunFolderError(f"{out} is a file; give a folder with --out.") from None
             except OSError as error:
-                raise RunFolderError(f"No run folder can be made in {out}: {error.strerror}. Give another with --out.") from error
+                raise RunFolderError(
+                    f"No run folder can be made in {out}: {error.strerror}. Give another with --out."
+                ) from error
             break
         else:
             raise RunFolderError(f"{out} already has a thousand runs of this second; wait a second.")
@@ -69,7 +71,9 @@ class RunFolder:
             (path / ".reserve").write_bytes(b"\0" * RESERVE_BYTES)
             write_json(path / "run.json", {"schema": SCHEMA, "started": stamp.isoformat(timespec="seconds"), **content})
         except OSError as error:
-            raise RunFolderError(f"The run folder {path} cannot be written: {error.strerror}. Free space, or give another with --out.") from error
+            raise RunFolderError(
+                f"The run folder {path} cannot be written: {error.strerror}. Free space, or give another with --out."
+            ) from error
         return cls(path)
 
     @contextlib.contextmanager
@@ -88,7 +92,9 @@ class RunFolder:
                     raise RunFolderError(f"{self.path} cannot be locked: {error.strerror}.") from error
                 handle.seek(0)
                 holder = handle.read().strip() or "another process"
-                raise RunFolderError(f"{self.path} is in use by {holder}; wait for it or stop it, then try again.") from None
+                raise RunFolderError(
+                    f"{self.path} is in use by {holder}; wait for it or stop it, then try again."
+                ) from None
             with contextlib.suppress(OSError):  # a full disk must not refuse a resume
                 handle.seek(0)
                 handle.truncate()
@@ -135,7 +141,9 @@ def _read_run_json(path: Path) -> dict[str, Any]:
         content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         close = f" Its newest run is {max(path.glob('*/run.json')).parent}." if any(path.glob("*/run.json")) else ""
-        raise RunFolderError(f"{path} is no run folder: it has no run.json.{close} Runs are in ./runs unless --out said otherwise.") from None
+        raise RunFolderError(
+            f"{path} is no run folder: it has no run.json.{close} Runs are in ./runs unless --out said otherwise."
+        ) from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise RunFolderError(f"{file} cannot be read: {error}. The job records beside it are untouched.") from error
     schema = content.get("schema") if isinstance(content, dict) else None

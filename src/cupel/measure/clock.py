@@ -1,8 +1,9 @@
 """Clocks: who says when a step ended.
 
-A clock's `mark` is taken after each step. On a CPU it is `perf_counter_ns`. On an accelerator it is a device event that is
-recorded in the stream and resolved later, so that the host never waits for the device inside the timed part, except
-that it may not run more than a few steps ahead (else it would queue minutes of work before looking at the time).
+A clock's `mark` is taken after each step. On a CPU it is `perf_counter_ns`. On an accelerator it is a device event
+that is recorded in the stream and resolved later, so that the host never waits for the device inside the timed part,
+except that it may not run more than a few steps ahead (else it would queue minutes of work before looking at the
+time).
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ class DeviceClock:
     """Events of an accelerator, recorded lazily and resolved outside the timed part.
 
     Args:
-        new_event: makes an event with timing (`torch.cuda.Event(enable_timing=True)`); it must have `record()`, `query()`,
+        new_event: makes an event with timing (`torch.cuda.Event(enable_timing=True)`); it must have `record()`,
+        `query()`,
             `synchronize()` and `elapsed_time(later)` in ms.
         now_ns: the host's clock.
         run_ahead: steps that the host may be ahead.
@@ -119,5 +121,7 @@ def clock_for(device: Any) -> Clock:
     import torch
 
     if kind == "cuda":
-        return DeviceClock(lambda: torch.cuda.Event(enable_timing=True))
-    return DeviceClock(lambda: torch.Event(device=device, enable_timing=True))
+        new_cuda_event: Callable[..., Any] = torch.cuda.Event
+        return DeviceClock(lambda: new_cuda_event(enable_timing=True))
+    new_event: Callable[..., Any] = torch.Event
+    return DeviceClock(lambda: new_event(device=device, enable_timing=True))

@@ -21,8 +21,8 @@ MAX_GAP_S = 5.0
 def joules(
     t_s: Sequence[float],
     power_w: Sequence[float | None],
-    counter_j: Sequence[float | None] | None = None,
     *,
+    counter_j: Sequence[float | None] | None = None,
     t0_s: float | None = None,
     t1_s: float | None = None,
 ) -> float | None:

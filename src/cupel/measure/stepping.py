@@ -170,9 +170,13 @@ def format_rows(rows: Sequence[StepRow]) -> str:
     """The rows as record lines; written by hand, since this stands between two steps."""
     lines = []
     for row in rows:
-        loss = "" if row.loss is None else f',"loss":{row.loss!r}' if math.isfinite(row.loss) else f',"loss":"{row.loss}"'
+        loss = (
+            "" if row.loss is None else f',"loss":{row.loss!r}' if math.isfinite(row.loss) else f',"loss":"{row.loss}"'
+        )
         also = ""
         if row.also:
             also = ',"also":{' + ",".join(f'"{unit}":{count!r}' for unit, count in row.also.items()) + "}"
-        lines.append(f'{{"kind":"step","i":{row.index},"end_s":{row.end_s:.9f},"s":{row.seconds:.9f},"n":{row.items!r}{loss}{also}}}\n')
+        lines.append(
+            f'{{"kind":"step","i":{row.index},"end_s":{row.end_s:.9f},"s":{row.seconds:.9f},"n":{row.items!r}{loss}{also}}}\n'
+        )
     return "".join(lines)

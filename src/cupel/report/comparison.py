@@ -89,7 +89,8 @@ def _row(pair: tuple[Mapping[str, Any], Mapping[str, Any]], row: RateComparison)
     """One entry of the comparison."""
     x, y = pair
     adjusted = row.interval_adjusted
-    more = f", {row.num_more} more launches per side needed" if row.num_more else ""
+    is_open = row.verdict_adjusted == "undecided" and row.num_more
+    more = f", {row.num_more} more launches per side needed" if is_open else ""
     interval = [adjusted.low, adjusted.high] if adjusted else None
     sure = (
         f"{format_percent(adjusted.level, 4)} interval {adjusted.low:.4f} to {adjusted.high:.4f}"
@@ -115,7 +116,7 @@ def _row(pair: tuple[Mapping[str, Any], Mapping[str, Any]], row: RateComparison)
         "num_a": row.n_a,
         "num_b": row.n_b,
         "num_more": row.num_more,
-        "text": f"{x['label']}: {row.verdict_adjusted}{more if row.verdict_adjusted == 'undecided' else ''}; {rates}, ratio {row.ratio:.4f} ({sure})",
+        "text": f"{x['label']}: {row.verdict_adjusted}{more}; {rates}, ratio {row.ratio:.4f} ({sure})",
     }
 
 

@@ -42,7 +42,9 @@ def build_document(folder: RunFolder, reference: str = "") -> dict[str, Any]:
         request = plan["request"]
         cells = plan["cells"]
     except (KeyError, TypeError) as error:
-        raise RunFolderError(f"{folder.path / 'run.json'} lacks {error}; expected a file written by cupel run.") from error
+        raise RunFolderError(
+            f"{folder.path / 'run.json'} lacks {error}; expected a file written by cupel run."
+        ) from error
     jobs = _jobs_by_cell(folder.jobs())
     entries = [_entry(cell, jobs, request) for cell in cells]
     document: dict[str, Any] = {
@@ -61,7 +63,10 @@ def build_document(folder: RunFolder, reference: str = "") -> dict[str, Any]:
     }
     _add_score(document, plan, reference)
     document["milabench_score"] = _milabench(folder, entries) if "milabench" in plan.get("scores", ()) else None
-    document["warnings"] = [*_run_warnings(folder.jobs(), machine), *({"code": "note", "text": t} for t in plan.get("notes", ()))]
+    document["warnings"] = [
+        *_run_warnings(folder.jobs(), machine),
+        *({"code": "note", "text": t} for t in plan.get("notes", ())),
+    ]
     document["price"] = _price(document)
     document["headline"] = _headline(document)
     return document
@@ -88,11 +93,15 @@ def _work(entry: str, settings: Mapping[str, Any]) -> str:
     return f"{entry} {sorted(settings.items())}"
 
 
-def _entry(cell: Mapping[str, Any], jobs: Mapping[tuple[str, str], list[JobFolder]], request: Mapping[str, Any]) -> dict[str, Any]:
+def _entry(
+    cell: Mapping[str, Any], jobs: Mapping[tuple[str, str], list[JobFolder]], request: Mapping[str, Any]
+) -> dict[str, Any]:
     """One cell's part of the document."""
     card = cell["card"]
     launches = [read_launch(folder, card) for folder in jobs.get(("launch", cell["key"]), [])]
-    checks: list[Launch] = [read_launch(f, card) for f in jobs.get(("sane", _work(cell["job"]["entry"], cell["job"]["settings"])), [])]
+    checks: list[Launch] = [
+        read_launch(f, card) for f in jobs.get(("sane", _work(cell["job"]["entry"], cell["job"]["settings"])), [])
+    ]
     launches.sort(key=lambda launch: launch.job.launch)
     return describe_entry(cell, launches, checks[0] if checks else None, request)
 
@@ -128,14 +137,20 @@ def _add_score(document: dict[str, Any], plan: Mapping[str, Any], asked: str) ->
     _add_ratios(entries, reference)
     labels = {entry["key"]: entry["label"] for entry in entries}
     result = score(
-        {entry["label"]: entry["rates"] or None for entry in entries if entry["status"] != "pending" or entry["failures"]},
+        {
+            entry["label"]: entry["rates"] or None
+            for entry in entries
+            if entry["status"] != "pending" or entry["failures"]
+        },
         {labels[key]: rates for key, rates in reference.rates.items() if key in labels},
         weights={entry["label"]: entry["weight"] for entry in entries},
         better={entry["label"]: entry["better"] for entry in entries},
     )
     if result.coverage_of == 0:
         sizes = ", ".join(sorted({entry["size"] for entry in entries}))
-        document["score_note"] = f"the reference {reference.name} has none of these entries at size {sizes}; rates are shown without a score"
+        document["score_note"] = (
+            f"the reference {reference.name} has none of these entries at size {sizes}; rates are shown without a score"
+        )
         return
     document["score_note"] = result.reason
     document["score"] = {
@@ -150,7 +165,9 @@ def _add_score(document: dict[str, Any], plan: Mapping[str, Any], asked: str) ->
         "unreferenced": list(result.unreferenced),
         "floored": result.floored_value,
         "floor": result.floor,
-        "population_interval": [result.population_interval.low, result.population_interval.high] if result.population_interval else None,
+        "population_interval": [result.population_interval.low, result.population_interval.high]
+        if result.population_interval
+        else None,
         "influence": dict(result.influence),
         "text": result.text,
     }
@@ -197,7 +214,7 @@ def _milabench(folder: RunFolder, entries: Sequence[Mapping[str, Any]]) -> dict[
     return {
         "value": result.value,
         "value_without_plus_one": result.value_v1,
-        "text": "by Milabench's own formula, for continuity only: it has no interval, no reference and depends on units",
+        "text": "by Milabench's own formula, for continuity only: no interval, no reference, and it depends on units",
     }
 
 
@@ -213,7 +230,8 @@ def _run_warnings(folders: Sequence[JobFolder], machine: Mapping[str, Any]) -> l
     found = []
     if others and sum(others) / len(others) > OTHERS_FRAC:
         share = format_percent(sum(others) / len(others))
-        found.append({"code": "busy machine", "text": f"other processes took {share} of the processors while this ran; wait for a quiet machine or add launches"})
+        text = f"other processes took {share} of the processors while this ran; a quiet machine or more launches help"
+        found.append({"code": "busy machine", "text": text})
     text = "all launches are of one session: how the machine differs between days is not in the intervals"
     return [*found, {"code": "one session", "text": text}]
 

@@ -12,11 +12,15 @@ from cupel.spec.units import format_percent, format_rate
 from cupel.stats.launch_interval import LaunchEstimate, launch_interval
 from cupel.stats.stein import stein_interval, stein_plan
 
-UNSTABLE = frozenset({"unstable", "no steady state", "slowdown", "drift", "ramp", "not finite", "impossible rate", "throttled"})
+UNSTABLE = frozenset(
+    {"unstable", "no steady state", "slowdown", "drift", "ramp", "not finite", "impossible rate", "throttled"}
+)
 """Warnings that make an entry `unstable`, when most of its launches carry one."""
 
 
-def describe_entry(cell: Mapping[str, Any], launches: Sequence[Launch], check: Launch | None, request: Mapping[str, Any]) -> dict[str, Any]:
+def describe_entry(
+    cell: Mapping[str, Any], launches: Sequence[Launch], check: Launch | None, request: Mapping[str, Any]
+) -> dict[str, Any]:
     """An entry of the result document.
 
     Args:
@@ -26,7 +30,11 @@ def describe_entry(cell: Mapping[str, Any], launches: Sequence[Launch], check: L
         request: what was asked.
     """
     card, job = cell["card"], cell["job"]
-    ok = [launch for launch in launches if launch.result is not None and finite(launch.result.rate) and launch.result.rate > 0]
+    ok = [
+        launch
+        for launch in launches
+        if launch.result is not None and finite(launch.result.rate) and launch.result.rate > 0
+    ]
     estimate, note = _estimate(ok, request)
     planned = _planned(ok, request)
     parts = [*([check] if check else []), *launches]
@@ -90,7 +98,9 @@ def _planned(ok: Sequence[Launch], request: Mapping[str, Any]) -> int:
     rates = [launch.result.rate for launch in ok if launch.result and launch.job.launch < pilot]
     if len(rates) < pilot:
         return pilot
-    return min(stein_plan(rates, width=float(request.get("width", 0.02))).num_launches, int(request.get("most_launches", 60)))
+    return min(
+        stein_plan(rates, width=float(request.get("width", 0.02))).num_launches, int(request.get("most_launches", 60))
+    )
 
 
 def _status(
@@ -115,7 +125,9 @@ def _codes(launch: Launch) -> set[str]:
     return {note.code for note in warnings} | set(launch.notes)
 
 
-def _warnings(launches: Sequence[Launch], failures: Sequence[Mapping[str, Any]], estimate: LaunchEstimate | None) -> list[dict[str, str]]:
+def _warnings(
+    launches: Sequence[Launch], failures: Sequence[Mapping[str, Any]], estimate: LaunchEstimate | None
+) -> list[dict[str, str]]:
     """Each kind of warning once, with in how many launches it was seen."""
     seen: dict[str, list[str]] = {}
     ok = [launch for launch in launches if launch.result is not None]
@@ -123,13 +135,20 @@ def _warnings(launches: Sequence[Launch], failures: Sequence[Mapping[str, Any]],
         notes = [(note.code, note.text) for note in (launch.result.warnings if launch.result else ())]
         for code, text in (*notes, *launch.notes.items()):
             seen.setdefault(code, []).append(text)
-    found = [{"code": code, "text": f"in {len(texts)} of {len(ok)} launches: {texts[0]}"} for code, texts in seen.items()]
+    found = [
+        {"code": code, "text": f"in {len(texts)} of {len(ok)} launches: {texts[0]}"} for code, texts in seen.items()
+    ]
     if estimate is not None:
         found += [{"code": note.code, "text": note.text} for note in estimate.warnings]
     reasons = Counter(str(f["reason"]) for f in failures)
     if ok and failures:
         words = ", ".join(f"{reason} ({count})" for reason, count in reasons.items())
-        found.append({"code": "failed launches", "text": f"the rate is of the {len(ok)} launches that ended well; failed: {words}"})
+        found.append(
+            {
+                "code": "failed launches",
+                "text": f"the rate is of the {len(ok)} launches that ended well; failed: {words}",
+            }
+        )
     return found
 
 

@@ -128,7 +128,11 @@ def _failure(folder: JobFolder, status: str) -> dict[str, Any] | None:
     """What went wrong, with the end of the log."""
     if status not in ("failed", "skipped"):
         return None
-    record = next((r for r in reversed(folder.supervisor_records) if r["kind"] == "failure"), None) or folder.last("failure") or {}
+    record = (
+        next((r for r in reversed(folder.supervisor_records) if r["kind"] == "failure"), None)
+        or folder.last("failure")
+        or {}
+    )
     return {
         "job": folder.path.name,
         "reason": record.get("reason", "crashed"),

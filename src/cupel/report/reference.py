@@ -59,7 +59,9 @@ def load_reference(name: str) -> Reference:
             digests={key: str(cell["digest"]) for key, cell in cells.items()},
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path} is no reference: {error}. Write one with cupel report RUN --format reference.") from error
+        raise UsageError(
+            f"{path} is no reference: {error}. Write one with cupel report RUN --format reference."
+        ) from error
 
 
 def reference_of(document: Mapping[str, Any], name: str = "") -> Reference:
@@ -85,7 +87,11 @@ def render(document: Mapping[str, Any]) -> str:
         "threads": sorted({entry["threads"] for entry in document["entries"]}),
         "software": {k: document["machine"].get("software", {}).get(k) for k in ("os", "python", "torch")},
         "cells": {
-            entry["key"]: {"unit": entry["unit"], "digest": entry["digest"], "rates": [float(f"{r:.6g}") for r in entry["rates"]]}
+            entry["key"]: {
+                "unit": entry["unit"],
+                "digest": entry["digest"],
+                "rates": [float(f"{r:.6g}") for r in entry["rates"]],
+            }
             for entry in document["entries"]
             if entry["rates"]
         },

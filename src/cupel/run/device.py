@@ -48,7 +48,9 @@ def resolve_device(asked: str) -> str:
         return found[0] if found else "cpu"
     name = asked if ":" in asked else f"{asked}:0"
     if name not in found:
-        raise UsageError(f"--device {asked} was asked; torch finds here: {', '.join(['cpu', *found])}. See cupel doctor.")
+        raise UsageError(
+            f"--device {asked} was asked; torch finds here: {', '.join(['cpu', *found])}. See cupel doctor."
+        )
     return name
 
 

@@ -1,8 +1,8 @@
 """The guardian: a small process that outlives a killed supervisor and ends what it left running.
 
-`python -m cupel.run.guardian MARK` reads lines from standard input. `bye` ends it quietly. When the input ends without that word, the
-supervisor is gone: every process whose environment carries the mark is killed, the guardian excepted. Workers end
-themselves too; the guardian is for what they started.
+`python -m cupel.run.guardian MARK` reads lines from standard input. `bye` ends it quietly. When the input ends
+without that word, the supervisor is gone: every process whose environment carries the mark is killed, the guardian
+excepted. Workers end themselves too; the guardian is for what they started.
 """
 
 from __future__ import annotations

@@ -34,7 +34,9 @@ class FreshWorker:
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         with contextlib.ExitStack() as stack:
-            out, err = (stack.enter_context((folder / "rank0" / name).open("ab")) for name in ("stdout.log", "stderr.log"))
+            out, err = (
+                stack.enter_context((folder / "rank0" / name).open("ab")) for name in ("stdout.log", "stderr.log")
+            )
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "cupel.run.worker", str(folder), str(os.getpid())],
                 stdin=subprocess.DEVNULL,

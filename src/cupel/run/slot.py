@@ -42,10 +42,14 @@ class PlainSlot:
 
     def prepare(self, model: Any, optimizer_factory: Callable[[Any], Any]) -> Any:
         """Refused: training needs torch."""
-        raise UnsupportedError("slot.prepare was called by an entry whose card does not need torch; add needs=('torch',).")
+        del model, optimizer_factory
+        raise UnsupportedError(
+            "slot.prepare was called by an entry whose card does not need torch; add needs=('torch',)."
+        )
 
     def step(self, loss: Any, clip_norm: float | None = None) -> None:
         """Refused: training needs torch."""
+        del loss, clip_norm
         raise UnsupportedError("slot.step was called by an entry whose card does not need torch; add needs=('torch',).")
 
     def generator(self, seed: int) -> Any:
@@ -86,9 +90,14 @@ class TorchSlot:
         """Set the process-wide matmul mode and this slot's dtype."""
         torch = self._torch
         is_cuda = self.device.type == "cuda"
-        is_ampere = is_cuda and (torch.version.hip is not None or torch.cuda.get_device_capability(self.device)[0] >= AMPERE)
+        is_ampere = is_cuda and (
+            torch.version.hip is not None or torch.cuda.get_device_capability(self.device)[0] >= AMPERE
+        )
         if self.precision == "tf32" and not is_ampere:
-            raise UnsupportedError(f"precision=tf32 was asked on {self.device}; it needs an NVIDIA GPU of compute capability 8 or more. Take fp32 or bf16.")
+            raise UnsupportedError(
+                f"precision=tf32 was asked on {self.device}; it needs an NVIDIA GPU of compute capability 8 or more. "
+                "Take fp32 or bf16."
+            )
         if self.precision == "bf16" and is_cuda and not is_ampere:
             raise UnsupportedError(f"precision=bf16 was asked on {self.device}, which has no bf16 units. Take fp16.")
         torch.set_float32_matmul_precision("high" if self.precision == "tf32" else "highest")
@@ -101,7 +110,9 @@ class TorchSlot:
         if self.precision in ("fp32", "tf32"):
             return contextlib.nullcontext()
         if self.precision not in ("bf16", "fp16"):
-            raise UnsupportedError(f"precision={self.precision} has no mixed-precision mode; take fp32, tf32, bf16 or fp16.")
+            raise UnsupportedError(
+                f"precision={self.precision} has no mixed-precision mode; take fp32, tf32, bf16 or fp16."
+            )
         return self._torch.autocast(self.device.type, dtype=self.dtype)
 
     def compile(self, function: Any) -> Any:

@@ -81,10 +81,16 @@ class Watch:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGUSR2)  # its stack goes to its log
             time.sleep(STACK_WAIT_S)
-            return "timed out", f"no result after {job.timeout_s:g} s; give it more with --timeout, or see its stack in the log"
+            return (
+                "timed out",
+                f"no result after {job.timeout_s:g} s; give it more with --timeout, or see its stack in the log",
+            )
         size = sum(_size(self._folder.rank_path / name) for name in ("stdout.log", "stderr.log"))
         if size > LOG_LIMIT_BYTES:
-            return "flooded its log", f"{size / 2**20:.0f} MiB of output; at most {LOG_LIMIT_BYTES // 2**20} MiB are taken"
+            return (
+                "flooded its log",
+                f"{size / 2**20:.0f} MiB of output; at most {LOG_LIMIT_BYTES // 2**20} MiB are taken",
+            )
         return None
 
     def _kill(self, pid: int) -> None:
@@ -162,8 +168,11 @@ class Watch:
         if start is None or end is None:
             return {"energy_j": None, "power_w": None}
         power, counter = zip(*(self._readings(s) for s in self._samples), strict=True) if self._samples else ((), ())
-        energy_j = joules([s["t"] for s in self._samples], power, counter, t0_s=start, t1_s=end)
-        return {"energy_j": energy_j, "power_w": energy_j / (end - start) if energy_j is not None and end > start else None}
+        energy_j = joules([s["t"] for s in self._samples], power, counter_j=counter, t0_s=start, t1_s=end)
+        return {
+            "energy_j": energy_j,
+            "power_w": energy_j / (end - start) if energy_j is not None and end > start else None,
+        }
 
     def _readings(self, sample: dict[str, Any]) -> tuple[float | None, float | None]:
         """Power in W and energy counter in J of what the job runs on: its accelerator, or the processor."""

@@ -1,7 +1,7 @@
 """The worker: a process that does one job and leaves records. The only place that imports an entry.
 
-`python -m cupel.run.worker JOB_FOLDER [PARENT]` reads `job.json`, does the job, writes `rank0/events.jsonl`. It ends itself when
-its parent is gone. It exits with 0 when it left a result and 1 when it left a failure.
+`python -m cupel.run.worker JOB_FOLDER [PARENT]` reads `job.json`, does the job, writes `rank0/events.jsonl`. It ends
+itself when its parent is gone. It exits with 0 when it left a result and 1 when it left a failure.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import importlib.util
 import json
 import math
 import os
-import resource
 import signal
 import sys
 import threading
@@ -25,7 +24,8 @@ from typing import Any
 
 from cupel.ledger.records import RecordWriter
 from cupel.measure.clock import clock_for
-from cupel.measure.stepping import StepRow, format_rows, run_steps
+from cupel.measure.memory import peak_rss_bytes
+from cupel.measure.stepping import MIN_STEPS, StepRow, format_rows, run_steps
 from cupel.run.slot import PlainSlot, TorchSlot
 from cupel.spec.catalog import Entry, install_line, read_entry
 from cupel.spec.errors import CupelError, MissingExtraError, UnsupportedError, WrongWorkError
@@ -51,7 +51,7 @@ def do_job(path: Path) -> int:
     try:
         job = Job.from_dict(json.loads((path / "job.json").read_text(encoding="utf-8")))
         result = _check(job, writer) if job.kind == "sane" else _launch(job, writer)
-        writer.write("result", t=time.time(), peak_rss_bytes=_peak_rss_bytes(), **result)
+        writer.write("result", t=time.time(), peak_rss_bytes=peak_rss_bytes(), **result)
     except BaseException as error:  # noqa: BLE001  whatever an entry raises, SystemExit included, is its failure
         reason, message = _explain(error)
         traceback.print_exc()
@@ -59,7 +59,7 @@ def do_job(path: Path) -> int:
         try:
             writer.write("failure", t=time.time(), reason=reason, message=message)
         except OSError as full:
-            print(f"The failure could not be recorded: {full}", file=sys.stderr)
+            sys.stderr.write(f"The failure could not be recorded: {full}\n")
         return 1
     return 0
 
@@ -111,8 +111,7 @@ def _launch(job: Job, writer: RecordWriter) -> dict[str, Any]:
         stepping_s=job.stepping_s,
         write=write,
         has_late_losses=not is_host,
-        # tiny stays within its half second; a test is no place for an interval
-        **({"min_steps": 1} if job.size == "tiny" else {}),
+        min_steps=1 if job.size == "tiny" else MIN_STEPS,  # tiny keeps to its half second, interval or not
     )
     writer.write("phase", phase="finishing", t=time.time())
     if late:
@@ -201,12 +200,6 @@ def _peak(job: Job, slot: PlainSlot | TorchSlot) -> dict[str, Any]:
 
     peak = device_peak(job.device, slot.precision)
     return {"flop": peak.flop_per_s, "byte": peak.bytes_per_s, "source": peak.source}
-
-
-def _peak_rss_bytes() -> int:
-    """Largest resident memory of this process so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _peak_device_bytes(device: Any) -> int | None:

@@ -1,9 +1,10 @@
 """A fork server for one round of launches on a CPU: it imports what the round needs once, then forks a worker per job.
 
-`python -m cupel.run.zygote PARENT torch ...` imports the named packages, then reads one job folder per line from standard input. For
-each it forks a worker in a session of its own and answers on standard output, one JSON object a line: `{"pid": 12}` at the start,
-`{"pid": 12, "exit": 0}` at the end (a negative number is a signal, as `subprocess` has it). It never runs an entry itself, and
-a new one is started for each round, so that rounds share nothing. Never used with an accelerator: a context does not survive a fork.
+`python -m cupel.run.zygote PARENT torch ...` imports the named packages, then reads one job folder per line from
+standard input. For each it forks a worker in a session of its own and answers on standard output, one JSON object a
+line: `{"pid": 12}` at the start, `{"pid": 12, "exit": 0}` at the end (a negative number is a signal, as `subprocess`
+has it). It never runs an entry itself, and a new one is started for each round, so that rounds share nothing. Never
+used with an accelerator: a context does not survive a fork.
 """
 
 from __future__ import annotations
@@ -26,17 +27,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             importlib.import_module(package)
         except ImportError as error:  # the worker that needs it will say so in its own record
-            print(f"{package} was not preloaded: {error}", file=sys.stderr)
-    print(json.dumps({"ready": True}), flush=True)
+            sys.stderr.write(f"{package} was not preloaded: {error}\n")
+    _say(ready=True)
     for line in sys.stdin:
         folder = Path(line.rstrip("\n"))
         pid = os.fork()
         if pid == 0:
             _become_worker(folder)
-        print(json.dumps({"pid": pid}), flush=True)
+        _say(pid=pid)
         _, status = os.waitpid(pid, 0)
-        print(json.dumps({"pid": pid, "exit": os.waitstatus_to_exitcode(status)}), flush=True)
+        _say(pid=pid, exit=os.waitstatus_to_exitcode(status))
     return 0
+
+
+def _say(**answer: int) -> None:
+    """Answer the supervisor in one line."""
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
 
 
 def _become_worker(folder: Path) -> None:

@@ -41,7 +41,8 @@ class Workload:
         optimizer: optimiser and its settings in words; empty where nothing is trained.
         memory_gib: memory needed on the device by each size, in GiB.
         stepping_s: seconds of stepping in one launch, by size, instead of the default.
-        bound: the physical quantity that one item is a multiple of (`flop`, `byte`), with `per_item` of them in an item;
+        bound: the physical quantity that one item is a multiple of (`flop`, `byte`), with `per_item` of them in an
+        item;
             a rate above the device's peak is then refused as impossible.
         per_item: how many of `bound` make one item (1e12 for a unit of TFLOP).
     """
@@ -72,7 +73,8 @@ class Workload:
             raise CardError(f"The card's 'better' is {self.better!r}; expected 'higher' or 'lower'.")
         keys = {size: set(self.sizes(size)) for size in SIZES}
         if len({frozenset(k) for k in keys.values()}) != 1:
-            raise CardError(f"The sizes have different keys: { {s: sorted(k) for s, k in keys.items()} }; give each size the same keys.")
+            listed = {size: sorted(names) for size, names in keys.items()}
+            raise CardError(f"The sizes have different keys: {listed}; give each size the same keys.")
         for name, values in self.settings.items():
             if not isinstance(values, tuple) or not values:
                 raise CardError(f"The setting {name!r} is {values!r}; expected a tuple of values, the default first.")

@@ -1,8 +1,8 @@
 """A job: one launch or check as data, and its identity.
 
 A job says all that a worker needs and nothing else: it can be printed, hashed, stored and replayed. Its id is a hash of
-what was asked (entry, kind, size, settings, seed, launch index, ranks) and of the entry's source. A setting at its default has no
-part in the id, so a new setting leaves old ids alone.
+what was asked (entry, kind, size, settings, seed, launch index, ranks) and of the entry's source. A setting at its
+default has no part in the id, so a new setting leaves old ids alone.
 """
 
 from __future__ import annotations
@@ -81,14 +81,13 @@ class Job:
             "launch": self.launch,
             "device": self.device,
         }
-        for name, value, default in (
+        optional: tuple[tuple[str, Any, Any], ...] = (
             ("overrides", dict(self.overrides), {}),
             ("settings", dict(self.settings), {}),
             ("threads", self.threads, 1),
             ("ranks", self.ranks, 1),
-        ):
-            if value != default:
-                asked[name] = value
+        )
+        asked |= {name: value for name, value, default in optional if value != default}
         text = json.dumps(asked, sort_keys=True, separators=(",", ":"))
         mark = hashlib.blake2b(text.encode(), digest_size=ID_DIGITS // 2).hexdigest()
         label = "sane" if self.kind == "sane" else f"{self.launch:03d}"

@@ -1,7 +1,8 @@
 """Named seed streams: one integer in, independent seeds by name out.
 
 A stream is named after the source of variation that it controls (`init`, `order`, `data`, `dropout`, ...), so that
-one source can be varied while the others stand still. Seeds are hashes, never offsets: neighbouring roots share nothing.
+one source can be varied while the others stand still. Seeds are hashes, never offsets: neighbouring roots share
+nothing.
 """
 
 from __future__ import annotations

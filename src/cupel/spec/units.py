@@ -48,7 +48,9 @@ def parse_fraction(text: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 < value < 1:
-        raise UsageError(f"{text!r} is no fraction; expected a percentage such as 2%, or a number between 0 and 1 such as 0.02.")
+        raise UsageError(
+            f"{text!r} is no fraction; expected a percentage such as 2%, or a number between 0 and 1 such as 0.02."
+        )
     return value
 
 

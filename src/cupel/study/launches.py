@@ -1,9 +1,9 @@
 """Launches: check the work, then launch every cell in rounds, until the number asked or the width asked is reached.
 
-A round holds one launch of each cell, in an order drawn anew from the run's seed, so that drift of the machine is shared out
-among the cells instead of falling on the last. With a fixed number of launches there are that many rounds. With
-`--launches auto`, Stein's two-stage rule decides: the pilot launches of a cell fix how many it needs, and the interval keeps
-its coverage because only the pilot's spread is used (`cupel explain stein`).
+A round holds one launch of each cell, in an order drawn anew from the run's seed, so that drift of the machine is
+shared out among the cells instead of falling on the last. With a fixed number of launches there are that many rounds.
+With `--launches auto`, Stein's two-stage rule decides: the pilot launches of a cell fix how many it needs, and the
+interval keeps its coverage because only the pilot's spread is used (`cupel explain stein`).
 """
 
 from __future__ import annotations
@@ -137,7 +137,9 @@ class LaunchStudy:
                 self._take(event)
             yield event
         if self._is_out_of_budget:
-            yield Decided(f"The budget of {format_duration(self._plan.request.budget_s or 0)} leaves no time for another launch.")
+            yield Decided(
+                f"The budget of {format_duration(self._plan.request.budget_s or 0)} leaves no time for another launch."
+            )
 
     def _within_budget(self, todo: Sequence[tuple[_Progress, Job]], started: float) -> Iterator[Job]:
         """Jobs, as long as the next is expected to end within the budget."""
@@ -171,6 +173,8 @@ class LaunchStudy:
             label, width = progress.cell.label, format_percent(self._plan.request.width)
             progress.target = min(max(needed, self._pilot), MOST_LAUNCHES)
             if needed > MOST_LAUNCHES:
-                yield Decided(f"{label}: {needed} launches would be needed for a width of {width}; stops at {MOST_LAUNCHES}.")
+                yield Decided(
+                    f"{label}: {needed} launches would be needed for a width of {width}; stops at {MOST_LAUNCHES}."
+                )
             elif needed > self._pilot:
                 yield Decided(f"{label}: {needed} launches for a width of {width}.")

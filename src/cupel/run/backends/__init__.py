@@ -1,1 +1,1 @@
-"""Where jobs run. A back end offers `affinity()`, `run(jobs) -> Iterator[Event]` and `cancel()`; a job is data, never a closure."""
+"""Where jobs run: a back end offers `affinity()`, `run(jobs)` and `cancel()`; a job is data, never a closure."""

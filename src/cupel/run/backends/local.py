@@ -1,7 +1,8 @@
 """The local back end: one job at a time on this machine, each in a process of its own.
 
-On a CPU the workers of one call of `run` (a round) are forked from a fork server that has the round's packages loaded; on an
-accelerator every worker is a fresh process. The supervisor (this process) alone writes `supervisor.jsonl`.
+On a CPU the workers of one call of `run` (a round) are forked from a fork server that has the round's packages
+loaded; on an accelerator every worker is a fresh process. The supervisor (this process) alone writes
+`supervisor.jsonl`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 from cupel.ledger.run_folder import RunFolder
 from cupel.measure.telemetry import Sampler
@@ -58,7 +60,7 @@ class LocalBackend:
         """Jobs that may run at once: one, so that they do not disturb each other."""
         return 1
 
-    def __enter__(self) -> LocalBackend:
+    def __enter__(self) -> Self:
         adopt_orphans()
         self._guardian = Guardian(self._mark)
         return self
@@ -94,7 +96,14 @@ class LocalBackend:
         except OSError as error:
             self._folder.release_reserve()
             reason = f"{error.strerror or error}"
-            yield JobEnded(job, "failed", "could not start", f"the job could not be started: {reason}", None, time.monotonic() - started)
+            yield JobEnded(
+                job,
+                "failed",
+                "could not start",
+                f"the job could not be started: {reason}",
+                None,
+                time.monotonic() - started,
+            )
             return
         keep = (self._zygote.pid,) if self._zygote is not None else ()
         yield from watch.until_end(worker, mark=self._mark, keep=keep)
@@ -116,6 +125,7 @@ class LocalBackend:
         return {
             **os.environ,
             MARK: self._mark,
+            "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # as the sensors number the devices
             "OMP_NUM_THREADS": threads,
             "MKL_NUM_THREADS": threads,
             "OPENBLAS_NUM_THREADS": threads,
