@@ -182,10 +182,10 @@ class Catalog:
             raise CardError(
                 f"{path} was asked; its name {path.stem!r} should be letters, digits, '_' and '-', a letter first."
             )
-        known, module = self._files.get(path.stem, (path, None))
-        if known.resolve() != path:
+        taken, module = self._files.get(path.stem, (path, None))
+        if taken.resolve() != path:
             raise CardError(
-                f"{path} was asked, but {path.stem!r} is already {known}. A name means one thing, or their numbers "
+                f"{path} was asked, but {path.stem!r} is already {taken}. A name means one thing, or their numbers "
                 "would be taken for each other's; rename your file."
             )
         return self._load(path, module)
