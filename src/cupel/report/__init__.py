@@ -1,0 +1,1 @@
+"""From records to what people and programs read: one document, many renderings."""

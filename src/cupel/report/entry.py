@@ -57,7 +57,7 @@ def describe_entry(
         "better": card["better"],
         "tags": card["tags"],
         "weight": cell["weight"],
-        "status": _status(ok, failures, skips, launches),
+        "status": "unstable" if estimate and estimate.warnings else _status(ok, failures, skips, launches),
         "rate": estimate.rate if estimate else None,
         "interval": [estimate.interval.low, estimate.interval.high] if estimate and estimate.interval else None,
         "level": 0.95,
