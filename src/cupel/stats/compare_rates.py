@@ -1,25 +1,25 @@
 """The comparison of two machines, or of two versions, on one entry.
 
 Formula
-  ratio = geometric mean of the launches' rates of B / the same of A.
-  The interval is Welch's t on the logarithms; each side needs 2 launches.
+    ratio = geometric mean of the launches' rates of B / the same of A.
+    The interval is Welch's t on the logarithms; each side needs 2 launches.
 
 Verdict of B relative to A (rope = region of practical equivalence, 1 %
 to each side unless given: 1 / 1.01 to 1.01)
-  equivalent    the interval lies wholly inside the rope
-  faster/slower the interval excludes 1 and the ratio lies outside the
-                rope: a difference that is there and that matters
-  undecided     everything else, and always with 1 launch on a side; then
-                it says how many more launches per side would settle it,
-                if ratio and spread are as estimated (90 % power)
-  `beyond the rope` is said in addition when the whole interval lies
-  outside the rope: the difference is at least that large.
-  With better = "lower" (times, bytes) a ratio below 1 is "faster".
+    equivalent    the interval lies wholly inside the rope
+    faster/slower the interval excludes 1 and the ratio lies outside the
+                  rope: a difference that is there and that matters
+    undecided     everything else, and always with 1 launch on a side; then
+                  it says how many more launches per side would settle it,
+                  if ratio and spread are as estimated (90 % power)
+    `beyond the rope` is said in addition when the whole interval lies
+    outside the rope: the difference is at least that large.
+    With better = "lower" (times, bytes) a ratio below 1 is "faster".
 
 A table of comparisons
-  Two families, each with Holm's correction: the chance of any false
-  "faster" or "slower" in the table is at most 5 %, and so is the chance
-  of any false "equivalent". Raw and adjusted verdicts stand side by side.
+    Two families, each with Holm's correction: the chance of any false
+    "faster" or "slower" in the table is at most 5 %, and so is the chance
+    of any false "equivalent". Raw and adjusted verdicts stand side by side.
 
 Source: Welch (1947), Biometrika 34, 28-35; Schuirmann (1987) (two
 one-sided tests); Holm (1979); rule R3 of Cupel's statistics.

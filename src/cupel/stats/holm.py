@@ -1,12 +1,12 @@
 """Holm's correction: a table of several tests, read as one statement.
 
 Rule
-  Sort the m p-values. The smallest is multiplied by m, the next by
-  m - 1, and so on down to 1; a value never falls below the one before
-  it, nor rises above 1. An entry whose adjusted p is at most 5 % stands:
-  the chance that any entry in the table is a false alarm is at most 5 %,
-  whatever the dependence between the entries.
-  An entry without a p-value (NaN) stays NaN and is not counted in m.
+    Sort the m p-values. The smallest is multiplied by m, the next by
+    m - 1, and so on down to 1; a value never falls below the one before
+    it, nor rises above 1. An entry whose adjusted p is at most 5 % stands:
+    the chance that any entry in the table is a false alarm is at most 5 %,
+    whatever the dependence between the entries.
+    An entry without a p-value (NaN) stays NaN and is not counted in m.
 
 Source: Holm (1979), Scandinavian Journal of Statistics 6, 65-70.
 """

@@ -1,10 +1,10 @@
 """The rate of an entry over its launches, with the interval that is shown.
 
 Rule
-  The unit of replication is the launch. The rate is the geometric mean of
-  the launches' rates; the interval is Student's t over their logarithms.
-  Steps, devices and ranks are never added to n. One launch gives a rate
-  and no interval.
+    The unit of replication is the launch. The rate is the geometric mean of
+    the launches' rates; the interval is Student's t over their logarithms.
+    Steps, devices and ranks are never added to n. One launch gives a rate
+    and no interval.
 
 Source: Georges, Buytaert & Eeckhout (2007), OOPSLA, section 3.2;
 rules R2 in Cupel's statistics.

@@ -1,23 +1,23 @@
 """The score as Milabench computes it, for suites that ask for it.
 
 Formula, exactly (milabench/summary.py, milabench/report/__init__.py)
-  of a series of rates: sort; if there are 5 or more, drop the lowest and
-    the highest; mean, standard deviation (ddof 0), sem = std / sqrt(n)
-  perf  = that mean over the rates of all devices pooled
-  score = sum over devices of the device's own mean x (1 - fail / n)
-  Score = exp( sum of w x ln(score + 1) / sum of w ); a missing or NaN
-    score counts as 0; -1 when the weights sum to 0
-  value_v1 is the same without the "+1", as in v1.0.0.
+    of a series of rates: sort; if there are 5 or more, drop the lowest and
+      the highest; mean, standard deviation (ddof 0), sem = std / sqrt(n)
+    perf  = that mean over the rates of all devices pooled
+    score = sum over devices of the device's own mean x (1 - fail / n)
+    Score = exp( sum of w x ln(score + 1) / sum of w ); a missing or NaN
+      score counts as 0; -1 when the weights sum to 0
+    value_v1 is the same without the "+1", as in v1.0.0.
 
 Known faults, kept here on purpose so that numbers can be compared
-  - a mean of rates is not a throughput: stalls count for too little
-  - sem treats dependent steps of one launch as independent; between
-    launches the spread is about 8 times larger (median of 25 benchmarks)
-  - dropping lowest and highest keeps the warm-up of the other devices
-  - "+1" and "missing = 0" make the score, and ratios of scores, depend on
-    the unit of each entry; v1.0.0 and later scores cannot be compared
-  - 1 crash in 8 reads as "12.5 % slower"
-  - there is no interval
+    - a mean of rates is not a throughput: stalls count for too little
+    - sem treats dependent steps of one launch as independent; between
+      launches the spread is about 8 times larger (median of 25 benchmarks)
+    - dropping lowest and highest keeps the warm-up of the other devices
+    - "+1" and "missing = 0" make the score, and ratios of scores, depend on
+      the unit of each entry; v1.0.0 and later scores cannot be compared
+    - 1 crash in 8 reads as "12.5 % slower"
+    - there is no interval
 
 Source: mila-iqia/milabench (MIT), main of 2026-07; the "+1" came after
 v1.0.0 (commit "handle-score==0").

@@ -1,10 +1,10 @@
 """An interval for a quantile (a latency percentile) from the sorted values alone.
 
 Rule
-  The number of values below the true q-quantile is Binomial(n, q). The
-  interval runs from the l-th to the u-th sorted value; l and u leave at
-  most half of the remaining probability on each side. No shape is
-  assumed. When n is too small for such a pair there is no interval.
+    The number of values below the true q-quantile is Binomial(n, q). The
+    interval runs from the l-th to the u-th sorted value; l and u leave at
+    most half of the remaining probability on each side. No shape is
+    assumed. When n is too small for such a pair there is no interval.
 
 Source: Hahn & Meeker (1991), Statistical Intervals, section 5.2; rule R8.
 """

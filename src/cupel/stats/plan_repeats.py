@@ -1,17 +1,17 @@
 """How often to repeat what: launches, runs in a launch, steps in a run.
 
 Formula (levels are numbered from the innermost, 1, to the outermost)
-  S_i^2 = variance of the means at level i around the mean of the level
-  above, averaged over everything higher.
-  T_1^2 = S_1^2 and T_i^2 = S_i^2 - S_(i-1)^2 / r_(i-1): the part of the
-  variance that comes from level i itself; r are the pilot's repetitions.
-  Best repetitions of level i, with c the cost of one repetition:
-     r_i = sqrt( c_(i+1) / c_i  x  T_i^2 / T_(i+1)^2 ), rounded up.
-  A level whose T^2 is not above 0 needs one repetition; the level below
-  it is then weighed against the next one above that has variance.
-  The outermost level is repeated as often as the width of the interval
-  demands (`launches_for_width`) or the difference to be found
-  (`launches_for_effect`).
+    S_i^2 = variance of the means at level i around the mean of the level
+    above, averaged over everything higher.
+    T_1^2 = S_1^2 and T_i^2 = S_i^2 - S_(i-1)^2 / r_(i-1): the part of the
+    variance that comes from level i itself; r are the pilot's repetitions.
+    Best repetitions of level i, with c the cost of one repetition:
+       r_i = sqrt( c_(i+1) / c_i  x  T_i^2 / T_(i+1)^2 ), rounded up.
+    A level whose T^2 is not above 0 needs one repetition; the level below
+    it is then weighed against the next one above that has variance.
+    The outermost level is repeated as often as the width of the interval
+    demands (`launches_for_width`) or the difference to be found
+    (`launches_for_effect`).
 
 Source: Kalibera & Jones (2013), "Rigorous Benchmarking in Reasonable
 Time", ISMM; the worked examples of libkalibera are our tests; rule R5.

@@ -1,27 +1,27 @@
 """The score of a machine on a suite, relative to a named reference run.
 
 Formula
-  For each entry, the log ratio of its rate to the reference's rate, both
-  geometric means over launches; for entries where lower is better the
-  sign is turned. The score is the exponential of the weighted mean of the
-  log ratios: 1.00 is the reference, 2.00 is twice as fast.
-  There is no "+1" in it: the score does not depend on units.
+    For each entry, the log ratio of its rate to the reference's rate, both
+    geometric means over launches; for entries where lower is better the
+    sign is turned. The score is the exponential of the weighted mean of the
+    log ratios: 1.00 is the reference, 2.00 is twice as fast.
+    There is no "+1" in it: the score does not depend on units.
 
 Interval
-  Each entry's variance is s^2 / n of its log rates plus the same of the
-  reference's; weights squared; degrees of freedom by Welch and
-  Satterthwaite; Student's t. It speaks of these entries on this machine.
-  If any entry or its reference has a single launch, its spread is unknown
-  and there is no interval.
-  A second interval treats the entries as a sample of "other entries like
-  these" (Student's t over their log ratios); it is usually far wider.
+    Each entry's variance is s^2 / n of its log rates plus the same of the
+    reference's; weights squared; degrees of freedom by Welch and
+    Satterthwaite; Student's t. It speaks of these entries on this machine.
+    If any entry or its reference has a single launch, its spread is unknown
+    and there is no interval.
+    A second interval treats the entries as a sample of "other entries like
+    these" (Student's t over their log ratios); it is usually far wider.
 
 When an entry failed
-  The score is incomplete: it is computed from the entries that have a
-  rate, its coverage says "24 of 26", and a floored value stands beside it
-  in which each failed entry counts as 1/100 of the reference (the floor
-  is declared). A failure is never zero and never silently left out.
-  Entries that the reference does not have are named and do not count.
+    The score is incomplete: it is computed from the entries that have a
+    rate, its coverage says "24 of 26", and a floored value stands beside it
+    in which each failed entry counts as 1/100 of the reference (the floor
+    is declared). A failure is never zero and never silently left out.
+    Entries that the reference does not have are named and do not count.
 
 Source: Fleming & Wallace (1986), Communications of the ACM 29, 218-221
 (geometric mean of normalised results); rule R4 of Cupel's statistics.

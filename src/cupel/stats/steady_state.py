@@ -1,28 +1,28 @@
 """Which steps of a launch count: warm-up and steady state.
 
 Rules
-  1. Step 0 never counts: it holds compilation, allocation, first loads.
-  2. The logarithms of the other step times are cut where their mean or
-     variance changes (PELT, penalty 15 x log n). Single wild steps
-     (beyond p5 - 3 x IQR or p95 + 3 x IQR of a window of 200 steps, IQR
-     being p95 - p5) do not decide where to cut; they stay in the data.
-  3. The level of the launch is that of the segment with the most steps
-     in the last half. Two segments are equivalent when their means differ
-     by at most 1 % (or by the variance of log time, if that is more).
-  4. The steady part runs from the first segment at that level to the end,
-     with everything in between: stalls inside it are part of what the
-     machine does and are never cut out. Of its first three steps, those
-     up to the last one that took over 1.5 times as long as every later
-     step are warm-up too.
-  5. Outcome:
-       flat             everything after step 0 is steady
-       warmup           what came before was slower
-       slowdown         what came before was faster (heat, throttling)
-       no steady state  the last segment is at another level, longer than
-                        any excursion from which the launch came back; or
-                        the steady level holds for under half of the last
-                        half
-       too few steps    fewer than 10 steps: nothing is searched for
+    1. Step 0 never counts: it holds compilation, allocation, first loads.
+    2. The logarithms of the other step times are cut where their mean or
+       variance changes (PELT, penalty 15 x log n). Single wild steps
+       (beyond p5 - 3 x IQR or p95 + 3 x IQR of a window of 200 steps, IQR
+       being p95 - p5) do not decide where to cut; they stay in the data.
+    3. The level of the launch is that of the segment with the most steps
+       in the last half. Two segments are equivalent when their means differ
+       by at most 1 % (or by the variance of log time, if that is more).
+    4. The steady part runs from the first segment at that level to the end,
+       with everything in between: stalls inside it are part of what the
+       machine does and are never cut out. Of its first three steps, those
+       up to the last one that took over 1.5 times as long as every later
+       step are warm-up too.
+    5. Outcome:
+         flat             everything after step 0 is steady
+         warmup           what came before was slower
+         slowdown         what came before was faster (heat, throttling)
+         no steady state  the last segment is at another level, longer than
+                          any excursion from which the launch came back; or
+                          the steady level holds for under half of the last
+                          half
+         too few steps    fewer than 10 steps: nothing is searched for
 
 Source: Barrett, Bolz-Tereick, Killick, Mount & Tratt (2017), "Virtual
 Machine Warmup Blows Hot and Cold", OOPSLA; Killick et al. (2012); rule R1.

@@ -1,22 +1,22 @@
 """How many launches until the interval is narrow enough (`--launches auto`).
 
 Rule (Stein's two stages)
-  1. A pilot of n0 launches gives the spread s0 of log rate. It fixes the
-     total number of launches once and for all:
-       N = the larger of n0 and (t(n0 - 1) x s0 / h) squared, rounded up
-     where h is half of the width asked for, on the log scale.
-  2. The interval after N launches is
-       mean of all N logs +- t(n0 - 1) x s0 / sqrt(N)
-     with the pilot's spread and the pilot's degrees of freedom.
+    1. A pilot of n0 launches gives the spread s0 of log rate. It fixes the
+       total number of launches once and for all:
+         N = the larger of n0 and (t(n0 - 1) x s0 / h) squared, rounded up
+       where h is half of the width asked for, on the log scale.
+    2. The interval after N launches is
+         mean of all N logs +- t(n0 - 1) x s0 / sqrt(N)
+       with the pilot's spread and the pilot's degrees of freedom.
 
-  The number of launches depends on s0 only, and s0 says nothing about
-  where the mean lies; so the interval holds the truth in 95 % of cases,
-  for every spread, and is never wider than asked. Going on "until the t
-  interval happens to be narrow" stops when the spread looks too small by
-  chance, and does not keep its 95 %. A larger pilot wastes less: with
-  n0 = 3 the quantile is 4.30, with 5 it is 2.78, with 10 it is 2.26.
-  Ending early because a time budget ends keeps the coverage too (the
-  clock does not look at the rates); the interval is then just wider.
+    The number of launches depends on s0 only, and s0 says nothing about
+    where the mean lies; so the interval holds the truth in 95 % of cases,
+    for every spread, and is never wider than asked. Going on "until the t
+    interval happens to be narrow" stops when the spread looks too small by
+    chance, and does not keep its 95 %. A larger pilot wastes less: with
+    n0 = 3 the quantile is 4.30, with 5 it is 2.78, with 10 it is 2.26.
+    Ending early because a time budget ends keeps the coverage too (the
+    clock does not look at the rates); the interval is then just wider.
 
 Source: Stein (1945), Annals of Mathematical Statistics 16, 243-258.
 """

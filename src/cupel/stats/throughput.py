@@ -1,33 +1,33 @@
 """The throughput of one launch, and how sure it is.
 
 Formula
-  throughput = items done / time taken, both summed over the steps that
-  count. Never a mean of rates: a mean of rates hides stalls.
+    throughput = items done / time taken, both summed over the steps that
+    count. Never a mean of rates: a mean of rates hides stalls.
 
 Which steps count
-  Those of the steady part (`cupel explain steady_state`): all but step 0
-  and the warm-up. When no steady part is found, all but step 0, and the
-  result says so.
+    Those of the steady part (`cupel explain steady_state`): all but step 0
+    and the warm-up. When no steady part is found, all but step 0, and the
+    result says so.
 
 The within-launch interval
-  10 batches of consecutive steps (5 when 30 to 59 steps count), Student's
-  t over the logarithms of their rates. When the steps may be correlated
-  it is widened to what the upper end of the lag-1 correlation allows.
-  It is refused, with the reason in words, when
-    - fewer than 30 steps count                    too few steps
-    - there is no steady state, or a slowdown
-    - the steps are worth fewer than 10 independent ones, by Geyer's
-      sequence or at the upper end of the lag-1 correlation
-                                            effective n too small
-    - a time, an item count or a loss is not finite; the rate drifts,
-      ramps up, or is beyond what the device can do
-  It speaks of this launch only. The interval that is shown for an entry
-  is the one between launches, which is usually several times wider.
+    10 batches of consecutive steps (5 when 30 to 59 steps count), Student's
+    t over the logarithms of their rates. When the steps may be correlated
+    it is widened to what the upper end of the lag-1 correlation allows.
+    It is refused, with the reason in words, when
+      - fewer than 30 steps count                    too few steps
+      - there is no steady state, or a slowdown
+      - the steps are worth fewer than 10 independent ones, by Geyer's
+        sequence or at the upper end of the lag-1 correlation
+                                              effective n too small
+      - a time, an item count or a loss is not finite; the rate drifts,
+        ramps up, or is beyond what the device can do
+    It speaks of this launch only. The interval that is shown for an entry
+    is the one between launches, which is usually several times wider.
 
 Also reported
-  Effective number of steps, lag-1 correlation, p50, p95 and p99 of step
-  time (linear interpolation) with order-statistic intervals, and what
-  looks wrong: drift, ramps, spikes, stalls, impossible rates.
+    Effective number of steps, lag-1 correlation, p50, p95 and p99 of step
+    time (linear interpolation) with order-statistic intervals, and what
+    looks wrong: drift, ramps, spikes, stalls, impossible rates.
 
 Source: rules R1, R6 and R8 of Cupel's statistics; Law & Carson (1979)
 for batch means; Geyer (1992) for the effective number; coverage and

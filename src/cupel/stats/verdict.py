@@ -1,17 +1,17 @@
 """The verdict on a claim, from the interval of its effect.
 
 Rules, in this order
-  supported     the interval lies wholly beyond the bar
-  contradicted  it lies wholly on the other side of no effect
-  contradicted  it lies wholly between no effect and the bar
-                (better, but not by the bar)
-  equivalent    it lies wholly inside the region of practical equivalence
-  undecided     everything else, and when there is no interval
+    supported     the interval lies wholly beyond the bar
+    contradicted  it lies wholly on the other side of no effect
+    contradicted  it lies wholly between no effect and the bar
+                  (better, but not by the bar)
+    equivalent    it lies wholly inside the region of practical equivalence
+    undecided     everything else, and when there is no interval
 
-  On the linear scale the effect is a difference: no effect is 0 and the
-  region is -rope to +rope. On the log scale it is a ratio: no effect is
-  1, a bar of 0.05 stands for a ratio of 1.05, and the region is
-  1 / (1 + rope) to 1 + rope. An effect above no effect is good.
+    On the linear scale the effect is a difference: no effect is 0 and the
+    region is -rope to +rope. On the log scale it is a ratio: no effect is
+    1, a bar of 0.05 stands for a ratio of 1.05, and the region is
+    1 / (1 + rope) to 1 + rope. An effect above no effect is good.
 
 Source: architecture of Cupel, "Verdicts"; Lakens (2017), Social
 Psychological and Personality Science 8, 355-362 (equivalence).
