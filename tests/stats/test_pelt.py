@@ -34,11 +34,36 @@ def test_pruning_loses_nothing(seed: int, n: int, num_shifts: int, penalty: floa
     assert pelt(x, penalty) == optimal_partition(x, penalty)
 
 
-def test_the_series_on_which_ruptures_was_run() -> None:
-    # ruptures.Pelt(model="normal", min_size=2, jump=1) finds [40, 200]: one change, then the end
+def test_a_single_shift_as_ruptures_finds_it() -> None:
     rng = np.random.default_rng(0)
     x = np.concatenate([rng.normal(0.2, 0.01, 40), rng.normal(0.0, 0.01, 160)])
     assert pelt(x, 15 * math.log(200)) == (40,)
+
+
+# ruptures 1.1.10: Pelt(model="normal", min_size=2, jump=1).fit(x).predict(pen=20), without the last point (n)
+RUPTURES = {
+    0: (115,),
+    1: (54, 83, 100),
+    2: (4, 74),
+    3: (97, 115),
+    4: (71, 105),
+    5: (25, 40, 103),
+    6: (5, 31, 96),
+    7: (58, 75),
+    8: (68, 97),
+    9: (36, 60, 104),
+    10: (38, 44),
+    11: (13, 76),
+}
+
+
+@pytest.mark.parametrize(("seed", "points"), RUPTURES.items())
+def test_recorded_results_of_ruptures(seed: int, points: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=120) * 0.02
+    for at in rng.integers(0, 120, 3):
+        x[at:] += rng.normal() * 0.1
+    assert pelt(x, 20.0) == points
 
 
 def test_a_change_of_variance_alone_is_found() -> None:
