@@ -117,6 +117,7 @@ def test_broken_times_are_a_result_and_not_a_crash(bad: float) -> None:
     assert result.interval is None
     assert result.ess is None
     assert codes(result)[0] == "not finite"
+    assert math.isnan(result.rate) == (not math.isfinite(bad))
 
 
 def test_a_loss_that_is_no_number_takes_the_interval_away() -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-from scipy.special import chdtri
-
 from cupel.spec.errors import UsageError
 from cupel.stats.checked import fraction
 
@@ -33,4 +31,6 @@ def cv_limit(cv: float, n: int, level: float = 0.8) -> float:
     fraction("level", level)
     if n < 2 or not 0 <= cv < math.inf:
         raise UsageError(f"cv = {cv}, n = {n}; expected a spread of at least 0 from at least 2 launches.")
+    from scipy.special import chdtri
+
     return cv * math.sqrt((n - 1) / float(chdtri(n - 1, level)))

@@ -140,10 +140,10 @@ def throughput(
     trusted = not any(note.code in UNTRUSTED_CODES for note in notes)
     refusals = _refusals(state, logs, size) if clean else []
     interval = batch_interval(kept_items, kept_s, size, level) if trusted and not refusals else None
-    total_s = float(kept_s.sum())
+    total_items, total_s = float(kept_items.sum()), float(kept_s.sum())
     p50, p95, p99 = np.percentile(kept_s, [50, 95, 99]).tolist()
     return Throughput(
-        rate=float(kept_items.sum()) / total_s if total_s > 0 else math.nan,
+        rate=total_items / total_s if math.isfinite(total_items) and 0 < total_s < math.inf else math.nan,
         interval=interval,
         num_steps=time.size,
         num_kept=state.num_kept,
