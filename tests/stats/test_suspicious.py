@@ -40,6 +40,14 @@ def test_warmup_is_no_ramp(n: int, warm: int) -> None:
     assert "ramp" not in codes(32, times)
 
 
+def test_a_slow_first_step_and_noise_make_no_ramp() -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(500):
+        times = 0.1 * np.exp(0.1 * rng.normal(size=12))
+        times[0] *= 10
+        assert "ramp" not in codes(1, times)
+
+
 def test_drift_is_caught() -> None:
     times = 0.1 * noisy(60) * np.linspace(1, 1.15, 60)
     assert codes(1, times) == ["drift"]

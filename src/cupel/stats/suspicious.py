@@ -44,7 +44,7 @@ def suspicious(
         start: first step that counts; drift, spikes and stalls are looked for from there on.
 
     Returns:
-        Notes, the most serious first; empty when nothing was found. Step 0 is looked at for ramps only.
+        Notes, the most serious first; empty when nothing was found. Step 0 is left out (but for ramps in fewer than 8 steps).
 
     Raises:
         UsageError: when the shapes do not fit.
@@ -130,6 +130,7 @@ def _impossible(rates: Floats, peak: float | None) -> Note | None:
 
 def _ramp(rates: Floats) -> Note | None:
     """Growth over the whole launch, not only at its start (that would be warm-up)."""
+    rates = rates[1:] if rates.size >= 8 else rates
     n = rates.size
     if n < 4:
         return None
