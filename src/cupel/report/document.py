@@ -131,7 +131,7 @@ def _add_score(document: dict[str, Any], plan: Mapping[str, Any], asked: str) ->
     except CupelError as error:
         if asked:
             raise
-        document["score_note"] = f"no score: {error}"
+        document["score_note"] = str(error).rstrip(".")
         return
     entries = [entry for entry in document["entries"] if entry["status"] != "skipped" or entry["failures"]]
     _add_ratios(entries, reference)

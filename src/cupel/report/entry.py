@@ -17,6 +17,9 @@ UNSTABLE = frozenset(
 )
 """Warnings that make an entry `unstable`, when most of its launches carry one."""
 
+WITHIN = frozenset({"effective n too small", "too few steps"})
+"""Notes on the interval within a launch: they stand with the launch, and with the entry only where it has one launch."""
+
 
 def describe_entry(
     cell: Mapping[str, Any], launches: Sequence[Launch], check: Launch | None, request: Mapping[str, Any]
@@ -134,7 +137,8 @@ def _warnings(
     for launch in ok:
         notes = [(note.code, note.text) for note in (launch.result.warnings if launch.result else ())]
         for code, text in (*notes, *launch.notes.items()):
-            seen.setdefault(code, []).append(text)
+            if len(ok) == 1 or code not in WITHIN:
+                seen.setdefault(code, []).append(text.rstrip("."))
     found = [
         {"code": code, "text": f"in {len(texts)} of {len(ok)} launches: {texts[0]}"} for code, texts in seen.items()
     ]

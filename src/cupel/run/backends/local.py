@@ -22,8 +22,8 @@ from cupel.run.watch import Watch
 from cupel.spec.events import Event, JobEnded, JobStarted
 from cupel.spec.job import Job
 
-PRELOADED = {"torch": ("torch",), "models": ("torch", "transformers")}
-"""What the fork server imports, by extra; heavier parts would hide what a launch really costs."""
+PRELOADED = {"torch": ("torch", "torch._dynamo"), "models": ("torch", "torch._dynamo", "transformers")}
+"""What the fork server imports, by extra; torch itself imports its compiler when the first optimiser is made."""
 
 
 class LocalBackend:
