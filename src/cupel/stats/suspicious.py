@@ -44,7 +44,8 @@ def suspicious(
         start: first step that counts; drift, spikes and stalls are looked for from there on.
 
     Returns:
-        Notes, the most serious first; empty when nothing was found. Step 0 is left out (but for ramps in fewer than 8 steps).
+        Notes, the most serious first; empty when nothing was found. Step 0 is left out, but
+        for ramps in fewer than 8 steps.
 
     Raises:
         UsageError: when the shapes do not fit.
