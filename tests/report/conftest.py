@@ -164,7 +164,7 @@ def invent_run(
         "started": "2026-11-20T12:00:00Z",
         "elapsed_s": 185.0,
         "status": "complete",
-        "headline": f"{len(measured)} of {len(entries)} workloads measured; score 1.031 × laptop (95 % 1.012 to 1.049).",
+        "headline": f"{len(measured)} of {len(entries)} workloads measured; score 1.031 × laptop.",
         "asked": {"entries": ["smoke"], "size": "small", "launches": 3, "width": None, "budget_s": 240.0, "seed": 0},
         "machine": {
             "label": "Xeon 8481C, 2 cores, 8 GiB",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from cupel.report.forest_plot import forest_plot
 from cupel.report.markup import Markup, el, join
-from cupel.report.page import facts, notes_list, numeric, pill, table_tools, tile
+from cupel.report.page import document_notes, facts, notes_list, numeric, pill, table_tools, tile
 from cupel.report.words import (
     STATUS,
     VERDICT,
@@ -20,7 +20,6 @@ from cupel.report.words import (
     ratio_text,
     unit_of,
     verdict_sign,
-    warning_texts,
 )
 from cupel.spec.units import format_rate
 
@@ -78,8 +77,7 @@ def _meaning(word: str, document: Document) -> str:
 
 def _notes(document: Document) -> Iterator[Markup]:
     check = STATUS["unstable"]
-    for text in warning_texts(document):
-        yield join((pill(check, "check"), f" {text}"))
+    yield from document_notes(document)
     for side in ("a", "b"):
         only = [_name(item) for item in document.get(f"only_in_{side}") or ()]
         if only:
@@ -129,7 +127,7 @@ def _table_section(document: Document) -> Markup | None:
         "p",
         "p (Holm)",
         "launches A, B",
-        "what it says",
+        "what would settle it",
     )
     head = el(
         "tr",
@@ -157,12 +155,12 @@ def _table_section(document: Document) -> Markup | None:
 
 def _row(entry: Document) -> Markup:
     sign, alone = verdict_sign(entry.get("verdict")), verdict_sign(entry.get("verdict_alone"))
-    text, more = plain(entry.get("text")), finite(entry.get("num_more"))
-    if more is not None and more > 0 and not text:
-        text = f"{num(int(more), 'more launch', 'more launches')} needed"
+    more = finite(entry.get("num_more"))
+    is_open = more is not None and more > 0 and entry.get("verdict") == "undecided"
+    text = f"{num(int(more or 0), 'more launch', 'more launches')} per side" if is_open else ""
     return el(
         "tr",
-        el("td", label_of(entry), class_="name"),
+        el("td", label_of(entry), class_="name", data_tip=plain(entry.get("text")) or None),
         numeric(format_rate(finite(entry.get("rate_a")))),
         numeric(format_rate(finite(entry.get("rate_b")))),
         el("td", unit_of(entry)),
@@ -177,7 +175,7 @@ def _row(entry: Document) -> Markup:
         numeric(p_text(entry.get("p"))),
         numeric(p_text(entry.get("p_holm"))),
         el("td", f"{plain(entry.get('num_a'))}, {plain(entry.get('num_b'))}"),
-        el("td", text, class_="words"),
+        el("td", text),
     )
 
 

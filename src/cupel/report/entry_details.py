@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from cupel.report.markup import Markup, el, join, preformatted
-from cupel.report.page import facts, numeric
+from cupel.report.page import facts
 from cupel.report.series import Budget
 from cupel.report.step_chart import launch_dots, launch_name, step_panels
 from cupel.report.telemetry_chart import telemetry_panels
@@ -165,24 +165,19 @@ def _launch_table(entry: Document) -> Markup | None:
         "p99",
         "set-up",
     )
-    head = el("tr", *(el("th", name, scope="col", class_=None if k < 2 else "n") for k, name in enumerate(names)))
-    rows = [
-        el(
-            "tr",
-            el(
-                "td",
-                launch_name(x, k).removeprefix("launch "),
-                data_tip=f"{plain(x.get('job'))} {plain(x.get('started'))}",
-            ),
-            el("td", status_sign(x.get("status")).word, f" {plain(x.get('kind'))}"),
-            numeric(format_rate(finite(x.get("rate")))),
-            numeric(interval_text(x.get("interval"))),
-            *(numeric(_plain_number(x.get(key))) for key in ("num_steps", "num_kept", "rho1", "ess")),
-            *(numeric(seconds_text(x.get(key))) for key in ("p50_s", "p95_s", "p99_s", "setup_s")),
-        )
-        for k, x in enumerate(launches)
-    ]
+    rows = [el("tr", *(el("td", text) for text in _launch_cells(launch, k))) for k, launch in enumerate(launches)]
+    head = el("tr", *(el("th", name, scope="col") for name in names))
     return el("div", el("table", el("thead", head), el("tbody", join(rows)), class_="numbers"), class_="scroll")
+
+
+def _launch_cells(launch: Document, place: int) -> Iterator[str]:
+    """One row: what a launch measured."""
+    yield launch_name(launch, place).removeprefix("launch ")
+    yield f"{status_sign(launch.get('status')).word} {plain(launch.get('kind'))}"
+    yield format_rate(finite(launch.get("rate")))
+    yield interval_text(launch.get("interval"))
+    yield from (_plain_number(launch.get(key)) for key in ("num_steps", "num_kept", "rho1", "ess"))
+    yield from (seconds_text(launch.get(key)) for key in ("p50_s", "p95_s", "p99_s", "setup_s"))
 
 
 def _plain_number(value: object) -> str:

@@ -20,8 +20,8 @@ from cupel.report.words import (
 )
 
 WIDTH, ROW_PX, TOP = 960, 22, 30
-PLOT_LEFT, PLOT_RIGHT = 240, 650
-MOST_LETTERS = 34
+PLOT_RIGHT = 650
+MOST_LETTERS, LETTER_PX = 34, 7.2
 SHAPES = {"faster": "M0-5l5 8h-10z", "slower": "M0 5l5-8h-10z"}
 DIAMOND = "M0-5l5 5-5 5-5-5z"
 
@@ -35,7 +35,8 @@ def forest_plot(entries: Sequence[Document], rope: float | None) -> Markup:
     """
     top = RatioWindow.around([(finite(e.get("ratio")), bounds(e.get("interval"))) for e in entries]).top
     top = max(top, 1 + 2 * rope if rope else top)
-    x = Axis(1 / top, top, PLOT_LEFT, PLOT_RIGHT, is_log=True)
+    letters = max([len(label_of(e)) for e in entries], default=0)
+    x = Axis(1 / top, top, 30 + LETTER_PX * min(MOST_LETTERS, letters), PLOT_RIGHT, is_log=True)
     bottom = TOP + ROW_PX * len(entries) + 6
     ticks = _ticks(x)
     return el(
@@ -83,7 +84,7 @@ def _row(entry: Document, y_px: float, x: Axis) -> Markup:
         numbers = "no ratio"
     return el(
         "g",
-        el("text", short, x=PLOT_LEFT - 12, y=y_px + 4, class_="end"),
+        el("text", short, x=round(x.start_px - 12), y=y_px + 4, class_="end"),
         *interval_marks(x, ends, y_px, 4),
         _point(entry, ratio, y_px, x, sign),
         el("text", numbers, x=PLOT_RIGHT + 14, y=y_px + 4, class_="numbers"),

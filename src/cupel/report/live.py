@@ -277,7 +277,7 @@ def _columns(rows: list[_Row]) -> list[Column]:
             (f"{row.unit}/s" if row.unit else "", "dim"),
             (format_bytes(row.memory_bytes), "dim"),
             (DASH if row.power_w is None else f"{row.power_w:.0f}", "dim"),
-            (row.phase or row.last_word or (sign.word if sign is not WAITING else ""), style if row.last_word else ""),
+            (row.phase or row.last_word or ("done" if row.is_done else ""), style if row.last_word else ""),
         )
         for column, cell in zip(columns, cells, strict=True):
             column.cells.append(cell)

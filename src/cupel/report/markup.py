@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 from cupel.report.words import plain, plain_block
 
-VOID = frozenset({"meta", "input", "br", "col"})
+VOID = frozenset({"meta", "input", "br"})
+SHAPES = frozenset({"line", "path", "circle", "rect"})
 
 
 class Markup(str):
@@ -30,6 +31,8 @@ def el(name: str, /, *children: object, **attributes: object) -> Markup:
         '<b class="x">a &lt; b</b>'
     """
     head = "".join(_attribute(key, value) for key, value in attributes.items())
+    if name in SHAPES:
+        return Markup(f"<{name}{head}/>")
     if name in VOID:
         return Markup(f"<{name}{head}>")
     return Markup(f"<{name}{head}>{join(children)}</{name}>")

@@ -6,14 +6,14 @@ import base64
 import gzip
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
 from cupel.report.json import plain_data
 from cupel.report.markup import Markup, el, join
-from cupel.report.words import Sign
+from cupel.report.words import CALM_CODES, STATUS, Document, Sign, warning_texts
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ def render_page(page: Page) -> str:
 
 
 def _header(page: Page) -> Markup:
-    links = [el("a", name, href=f"#{anchor}") for anchor, name in page.links]
+    there = join(page.main)
+    links = [el("a", name, href=f"#{anchor}") for anchor, name in page.links if f'id="{anchor}"' in there]
     toggle = el(
         "button", "◐", id="theme", type="button", title="light or dark", aria_label="light or dark", class_="js"
     )
@@ -109,6 +110,13 @@ def notes_list(notes: Sequence[Markup], most: int) -> Markup | None:
     if len(notes) > most:
         shown.append(el("li", f"and {len(notes) - most} more: see the table", class_="quiet"))
     return el("ul", join(shown), class_="notes")
+
+
+def document_notes(document: Document) -> Iterator[Markup]:
+    """The document's own warnings, those that hold for every run of their kind marked as mere notes."""
+    for warning in document.get("warnings") or ():
+        sign, word = (STATUS["skipped"], "note") if warning.get("code") in CALM_CODES else (STATUS["unstable"], "check")
+        yield join((pill(sign, word), *(f" {text}" for text in warning_texts({"warnings": [warning]}))))
 
 
 def table_tools(num_rows: int, hint: str) -> Markup:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from cupel.report.axis import Axis
 from cupel.report.markup import Markup, el, join
-from cupel.report.page import notes_list, numeric, pill, table_tools, tile
+from cupel.report.page import document_notes, notes_list, numeric, pill, table_tools, tile
 from cupel.report.table_marks import RatioWindow, launch_spark, ratio_bar
 from cupel.report.words import (
     CALM_CODES,
@@ -30,7 +30,6 @@ from cupel.report.words import (
     spread,
     status_sign,
     unit_of,
-    warning_texts,
 )
 from cupel.spec.units import format_bytes, format_duration, format_rate
 
@@ -126,9 +125,7 @@ def _notes(document: Document) -> Iterator[Markup]:
                 " does them.",
             )
         )
-    for warning in document.get("warnings") or ():
-        sign, word = (skipped, "note") if warning.get("code") in CALM_CODES else (check, "check")
-        yield join((pill(sign, word), *(f" {text}" for text in warning_texts({"warnings": [warning]}))))
+    yield from document_notes(document)
     entries = [(k, entry) for k, entry in enumerate(document.get("entries") or ())]
     for wanted, sign in (("failed", failed), ("unstable", check)):
         for k, entry in entries:

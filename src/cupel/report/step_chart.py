@@ -100,7 +100,7 @@ def _unit_of_time(top_s: float) -> tuple[float, str]:
 
 def panel_frame(x: Axis, y: Axis, scale: float = 1.0, unit: str = "") -> Markup:
     """Grid lines of a panel with their values: seconds along; up, multiples of `scale` with their unit."""
-    up, along, below = y.ticks(3), x.ticks(5), y.start_px + 14
+    up, along, below = y.ticks(3), x.ticks(4), y.start_px + 14
     lines = "".join(f"M{x.start_px:g} {y(v):.1f}H{x.end_px:g}" for v in up)
     return join((
         el("path", d=lines, class_="grid"),
@@ -158,7 +158,7 @@ def _dot_row(launch: Document, place: int, y_px: float, x: Axis, named: bool) ->
         *interval_marks(x, ends, y_px, 3),
         el("circle", cx=round(x(rate), 1), cy=y_px, r=3 if named else 2, class_="dot"),
         class_=f"c{place % 8}",
-        data_tip=f"{name}: {numbers}; the interval is of the steps within this launch",
+        data_tip=f"{name}: {numbers}",
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from cupel.report.axis import FINE, Axis, axis_around, line_path
 from cupel.report.markup import Markup, el, join
 from cupel.report.series import Budget, device_lists, telemetry_line
-from cupel.report.step_chart import launch_name, panel_frame
+from cupel.report.step_chart import panel_frame
 from cupel.report.words import Document
 
 WIDTH, HEIGHT = 260, 112
@@ -59,12 +59,12 @@ def telemetry_panels(entry: Document, budget: Budget) -> Markup:
             continue
         lines = [list(_lines(launch, quantity, budget)) for launch in launches]
         if any(line for group in lines for line in group):
-            panels.append(_panel(quantity, launches, lines))
+            panels.append(_panel(quantity, lines))
         else:
             absent.append(quantity.title.rpartition(" ")[0])
     words = [] if not absent else [el("p", f"Not measurable here: {', '.join(absent)}.", class_="quiet")]
     if not has_devices:
-        words.append(el("p", "No accelerator was used, so none was read.", class_="quiet"))
+        words.append(el("p", "No accelerator was in use.", class_="quiet"))
     return join((el("div", join(panels), class_="panels small") if panels else None, *words))
 
 
@@ -82,24 +82,17 @@ def _lines(launch: Document, quantity: Quantity, budget: Budget) -> Iterator[Lin
         yield [(t, v * quantity.scale) for t, v in points]
 
 
-def _panel(quantity: Quantity, launches: Sequence[Document], lines: Sequence[Sequence[Line]]) -> Markup:
+def _panel(quantity: Quantity, lines: Sequence[Sequence[Line]]) -> Markup:
     """One quantity: a path per launch, its devices parts of the path."""
     points = [point for group in lines for line in group for point in line]
     y = axis_around([v for _, v in points], HEIGHT - BOTTOM, TOP)
     x = Axis(0.0, max(t for t, _ in points) or 1.0, LEFT, WIDTH - RIGHT)
     paths = [
-        el(
-            "path",
-            d=line_path(_pixels(group, x, y)),
-            transform=f"scale({1 / FINE:g})",
-            class_=f"line c{k % 8}",
-            data_tip=f"{quantity.title}, {launch_name(launch, k)}",
-        )
-        for k, (launch, group) in enumerate(zip(launches, lines, strict=True))
-        if any(group)
+        el("path", d=line_path(_pixels(group, x, y)), class_=f"c{k % 8}") for k, group in enumerate(lines) if any(group)
     ]
+    drawn = el("g", *paths, transform=f"scale({1 / FINE:g})", class_="line")
     box = f"0 0 {WIDTH} {HEIGHT}"
-    drawing = el("svg", panel_frame(x, y), *paths, viewBox=box, role="img", aria_label=quantity.title)
+    drawing = el("svg", panel_frame(x, y), drawn, viewBox=box, role="img", aria_label=quantity.title)
     return el("figure", el("figcaption", quantity.title), drawing, class_="panel")
 
 
