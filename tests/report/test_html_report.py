@@ -92,7 +92,7 @@ def test_a_run_has_all_its_parts_and_is_well_formed(make_run):
         "cupel report runs/20261120-120000-smoke",
     ):
         assert part in words, part
-    assert words.index("7 of 8 workloads") < words.index("Results")
+    assert words.index("7 of 8 workloads") < words.index("score against laptop") < words.index("launches notes")
 
 
 def test_the_policy_allows_this_style_and_this_script_alone(make_run):

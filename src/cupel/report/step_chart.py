@@ -16,7 +16,6 @@ from cupel.report.words import (
     level_percent,
     num,
     plain,
-    seconds_text,
     status_sign,
     unit_of,
 )
@@ -64,8 +63,7 @@ def _panel(launch: Document, place: int, bins: Bins | None, x: Axis, y: Axis) ->
         el("path", d=band_path(x_px, low, high), transform=SCALED, class_=f"band c{place % 8}"),
         el("path", d=line_path(zip(x_px, mid, strict=True)), transform=SCALED, class_=f"line c{place % 8}"),
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
-        role="img",
-        aria_label=f"Step times of {name}: {words}",
+        aria_hidden="true",
     )
     return el("figure", caption, drawing, class_="panel")
 
@@ -88,8 +86,7 @@ def _warm_up(launch: Document, x: Axis, y: Axis) -> Markup | None:
     right = x(end_s)
     width = max(1.5, right - x.start_px)
     return el(
-        "rect", x=x.start_px, y=y.end_px, width=round(width, 1), height=y.start_px - y.end_px, class_="warm-up",
-        data_tip=f"warm-up: the first {seconds_text(end_s)} are not part of the rate",
+        "rect", x=x.start_px, y=y.end_px, width=round(width, 1), height=y.start_px - y.end_px, class_="warm-up"
     )  # fmt: skip
 
 
@@ -100,8 +97,8 @@ def _unit_of_time(top_s: float) -> tuple[float, str]:
 
 def panel_frame(x: Axis, y: Axis, scale: float = 1.0, unit: str = "") -> Markup:
     """Grid lines of a panel with their values: seconds along; up, multiples of `scale` with their unit."""
-    up, along, below = y.ticks(3), x.ticks(4), y.start_px + 14
-    lines = "".join(f"M{x.start_px:g} {y(v):.1f}H{x.end_px:g}" for v in up)
+    up, along, below = y.ticks(3), x.ticks(4 if x.end_px > 300 else 3), y.start_px + 14
+    lines = "".join(f"M{x.start_px:g} {y(v):.0f}H{x.end_px:g}" for v in up)
     return join((
         el("path", d=lines, class_="grid"),
         el("g", *(el("text", f"{v / scale:g}{unit}", x=x.start_px - 5, y=round(y(v) + 3)) for v in up), class_="end"),
