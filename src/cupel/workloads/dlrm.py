@@ -11,8 +11,7 @@ Decisions:
 - SGD, learning rate 0.1, as in the paper; embedding gradients are sparse, so a step reads and writes the rows it uses.
 - Tables and optimiser in fp32 at every precision; bf16 and fp16 are mixed precision by autocast in the networks.
 - `batches` batches in rotation, all on the device. Counted: samples.
-- Memory at `full`: tables 33.76e6 x 128 x 4 bytes = 16.1 GiB; sparse gradients 26 x 32 768 rows of 128 numbers
-  = 0.4 GiB, several times; activations about 1.5 GiB.
+- Memory at `full`: tables 16.1 GiB, sparse gradients 0.4 GiB several times, activations about 1.5 GiB (arithmetic).
 """
 
 from __future__ import annotations
