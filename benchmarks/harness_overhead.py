@@ -19,7 +19,7 @@ from pathlib import Path
 
 from cupel.ledger.records import RecordWriter
 from cupel.measure.clock import HostClock
-from cupel.measure.stepping import format_rows, run_steps
+from cupel.measure.stepping import Limits, format_rows, run_steps
 from cupel.spec.protocols import Done
 
 
@@ -68,7 +68,7 @@ def harnessed(step: Callable[[], Done], seconds: float, folder: Path) -> tuple[l
         rows.extend(row.seconds for row in batch)
 
     start = time.perf_counter()
-    run_steps(step, HostClock(), stepping_s=seconds, write=write, min_steps=1)
+    run_steps(step, HostClock(), limits=Limits(seconds, 1), write=write)
     wall = time.perf_counter() - start
     writer.close()
     return rows[1:], [wall / len(rows)]

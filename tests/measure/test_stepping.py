@@ -7,7 +7,7 @@ import json
 import pytest
 
 from cupel.measure.clock import DeviceClock, HostClock
-from cupel.measure.stepping import StepRow, format_rows, run_steps
+from cupel.measure.stepping import Limits, StepRow, format_rows, run_steps
 from cupel.spec.protocols import Done
 
 
@@ -41,7 +41,7 @@ def test_writing_between_steps_is_in_no_step():
         rows.extend(batch)
         hand.pass_ms(300)  # a slow disk
 
-    run_steps(_steps(hand, 10), HostClock(hand), stepping_s=3.0, write=write)
+    run_steps(_steps(hand, 10), HostClock(hand), limits=Limits(3.0), write=write)
     assert {round(row.seconds, 9) for row in rows} == {0.01}
     assert [row.index for row in rows] == list(range(len(rows)))
     assert rows[-1].end_s > 3.0
@@ -49,23 +49,23 @@ def test_writing_between_steps_is_in_no_step():
 
 def test_the_first_step_is_not_part_of_the_time_to_go_on():
     hand, rows = Hand(), []
-    run_steps(_steps(hand, 10, first_ms=60_000), HostClock(hand), stepping_s=1.0, write=rows.extend)
+    run_steps(_steps(hand, 10, first_ms=60_000), HostClock(hand), limits=Limits(1.0), write=rows.extend)
     assert rows[0].seconds == pytest.approx(60)
     assert len(rows) == 101
 
 
 def test_slow_steps_get_more_time_up_to_a_limit():
     hand, rows = Hand(), []
-    run_steps(_steps(hand, 100), HostClock(hand), stepping_s=3.0, write=rows.extend)
+    run_steps(_steps(hand, 100), HostClock(hand), limits=Limits(3.0), write=rows.extend)
     assert len(rows) == 40, "40 steps are reached within the stretch"
     hand, rows = Hand(), []
-    run_steps(_steps(hand, 1000), HostClock(hand), stepping_s=3.0, write=rows.extend)
+    run_steps(_steps(hand, 1000), HostClock(hand), limits=Limits(3.0), write=rows.extend)
     assert len(rows) == 6, "first step, then 4.8 s"
 
 
 def test_losses_on_a_device_are_left_until_the_end():
     hand, rows = Hand(), []
-    late = run_steps(_steps(hand, 10), HostClock(hand), stepping_s=1.0, write=rows.extend, has_late_losses=True)
+    late = run_steps(_steps(hand, 10), HostClock(hand), limits=Limits(1.0), write=rows.extend, has_late_losses=True)
     assert len(late) == len(rows)
     assert all(row.loss is None for row in rows)
 
@@ -115,7 +115,7 @@ def test_device_steps_are_timed_by_the_device_and_the_host_stays_close():
         ahead.append((device.busy_until_ns - hand.ns) / 5e6)
         return Done(items=1)
 
-    run_steps(step, DeviceClock(device.event, hand, run_ahead=4), stepping_s=2.0, write=rows.extend)
+    run_steps(step, DeviceClock(device.event, hand, run_ahead=4), limits=Limits(2.0), write=rows.extend)
     assert {round(row.seconds, 6) for row in rows[2:]} == {0.005}
     assert max(ahead) <= 6
     assert 350 <= len(rows) <= 420

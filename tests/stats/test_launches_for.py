@@ -34,7 +34,7 @@ def test_table_of_rule_r5_for_the_difference(cv: float, effect: float, n: int) -
 @settings(max_examples=40)
 @given(st.floats(0.001, 0.3), st.floats(0.002, 0.3), st.sampled_from([0.8, 0.95, 0.99]))
 def test_width_is_the_smallest_that_suffices(cv: float, half_width: float, level: float) -> None:
-    n = launches_for_width(cv, half_width, level)
+    n = launches_for_width(cv, half_width, level=level)
 
     def reach(k: int) -> float:
         return stats.t.ppf(0.5 + level / 2, k - 1) * cv / np.sqrt(k)
@@ -46,7 +46,7 @@ def test_width_is_the_smallest_that_suffices(cv: float, half_width: float, level
 @settings(max_examples=40)
 @given(st.floats(0.005, 0.1), st.floats(0.01, 0.2), st.sampled_from([0.5, 0.8, 0.95]))
 def test_effect_is_the_smallest_that_suffices(cv: float, effect: float, power: float) -> None:
-    n = launches_for_effect(cv, effect, power)
+    n = launches_for_effect(cv, effect, power=power)
 
     def found(k: int) -> float:
         shift = np.log1p(effect) / (cv * np.sqrt(2 / k))

@@ -28,7 +28,7 @@ def test_fewer_than_five_are_not_trimmed() -> None:
 
 def test_one_crash_in_four_reads_as_a_quarter_slower() -> None:
     series = [[10.0] * 6] * 4
-    assert milabench_score({"a": series}, {"a": 1}, {"a": 1}).per_entry["a"].score == 30
+    assert milabench_score({"a": series}, {"a": 1}, failures={"a": 1}).per_entry["a"].score == 30
 
 
 def test_missing_counts_as_zero_and_is_named() -> None:

@@ -48,11 +48,15 @@ def main(args: argparse.Namespace) -> int:
     power, level = parse_fraction(args.power), parse_fraction(args.level)
     rows = _pilot_rows(args.pilot) if args.pilot else _plain_rows(_fractions(args.cv))
     for row in rows:
-        row["launches"] = {format_percent(e): launches_for_effect(row["cv"], e, power, level) for e in effects}
-        row["launches_for_width"] = {format_percent(e): launches_for_width(row["cv"], e, level) for e in effects}
+        row["launches"] = {
+            format_percent(e): launches_for_effect(row["cv"], e, power=power, level=level) for e in effects
+        }
+        row["launches_for_half_width"] = {
+            format_percent(e): launches_for_width(row["cv"], e, level=level) for e in effects
+        }
         if "cv_limit" in row:
             row["launches_cautious"] = {
-                format_percent(e): launches_for_effect(row["cv_limit"], e, power, level) for e in effects
+                format_percent(e): launches_for_effect(row["cv_limit"], e, power=power, level=level) for e in effects
             }
     document = {
         "schema": SCHEMA,

@@ -1,0 +1,1 @@
+"""How a number is obtained: clock, stepping, machine, telemetry, energy, memory, noise floor, peaks."""

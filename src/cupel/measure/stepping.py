@@ -43,6 +43,19 @@ class StepRow:
     also: dict[str, float] | None
 
 
+@dataclass(frozen=True)
+class Limits:
+    """How long to step.
+
+    Args:
+        stepping_s: seconds to go on after the first step.
+        min_steps: steps to aim for; the time is stretched by up to 60 % to reach them.
+    """
+
+    stepping_s: float
+    min_steps: int = MIN_STEPS
+
+
 @dataclass
 class _Pending:
     """Steps whose marks are not resolved yet."""
@@ -56,27 +69,23 @@ def run_steps(
     step: Step,
     clock: Clock,
     *,
-    stepping_s: float,
+    limits: Limits,
     write: Callable[[Sequence[StepRow]], None],
-    read_loss: Callable[[Any], float] = float,
     has_late_losses: bool = False,
-    min_steps: int = MIN_STEPS,
 ) -> list[Any]:
-    """Call `step` for `stepping_s` seconds after its first call, longer by up to 60 % to reach `min_steps`.
+    """Call `step` until the limits are reached.
 
     Args:
         step: does one unit of work.
         clock: says when steps ended.
-        stepping_s: seconds to go on after the first step.
+        limits: how long to go on.
         write: takes the rows of steps that are over, about once a second, outside the timed part.
-        read_loss: makes a float of a loss.
         has_late_losses: leave the losses alone until the end (reading one would make the host wait for the device).
-        min_steps: steps to aim for.
 
     Returns:
         The losses that were left for later, in order; empty where they stand in the rows.
     """
-    recorder = _Recorder(clock, write, read_loss, has_late_losses=has_late_losses)
+    recorder = _Recorder(clock, write, has_late_losses=has_late_losses)
     pending = _Pending(clock.mark())
     recorder.origin = pending.start
     pending.done.append(step())
@@ -84,9 +93,9 @@ def run_steps(
     clock.finish()
     begin_ns = clock.host_ns(clock.mark())
     pending = recorder.flush(pending)
-    enough_ns = begin_ns + int(stepping_s * 1e9)
-    last_ns = begin_ns + int(stepping_s * STRETCH * 1e9)
-    count = 1
+    enough_ns = begin_ns + int(limits.stepping_s * 1e9)
+    last_ns = begin_ns + int(limits.stepping_s * STRETCH * 1e9)
+    count, min_steps = 1, limits.min_steps
     flush_ns = begin_ns + FLUSH_NS
     mark, host_ns, marks, done = clock.mark, clock.host_ns, pending.marks, pending.done
     while True:
@@ -116,13 +125,11 @@ class _Recorder:
         self,
         clock: Clock,
         write: Callable[[Sequence[StepRow]], None],
-        read_loss: Callable[[Any], float],
         *,
         has_late_losses: bool,
     ) -> None:
         self._clock = clock
         self._write = write
-        self._read_loss = read_loss
         self._has_late_losses = has_late_losses
         self._num_rows = 0
         self.origin: Any = None
@@ -153,7 +160,7 @@ class _Recorder:
             if self._has_late_losses:
                 self.late_losses.append(did.loss)
             else:
-                loss = self._read_loss(did.loss)
+                loss = float(did.loss)
         row = StepRow(
             index=self._num_rows,
             end_s=self._clock.seconds(self.origin, mark),

@@ -210,7 +210,7 @@ def _milabench(folder: RunFolder, entries: Sequence[Mapping[str, Any]]) -> dict[
         if pooled:
             rates[entry["label"]] = [pooled]
         failures[entry["label"]] = len(entry["failures"])
-    result = milabench_score(rates, {entry["label"]: entry["weight"] for entry in entries}, failures)
+    result = milabench_score(rates, {entry["label"]: entry["weight"] for entry in entries}, failures=failures)
     return {
         "value": result.value,
         "value_without_plus_one": result.value_v1,

@@ -18,7 +18,7 @@ UNSTABLE = frozenset(
 """Warnings that make an entry `unstable`, when most of its launches carry one."""
 
 WITHIN = frozenset({"effective n too small", "too few steps"})
-"""Notes on the interval within a launch: they stand with the launch, and with the entry only where it has one launch."""
+"""Notes on the interval within a launch: they stand with the launch, and with the entry if it has only one."""
 
 
 def describe_entry(

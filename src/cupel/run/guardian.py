@@ -12,6 +12,10 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psutil
 
 MARK = "CUPEL_RUN_MARK"
 """Environment variable that every process of a run inherits."""
@@ -38,16 +42,26 @@ def kill_marked(mark: str) -> int:
 
     killed = 0
     for _ in range(5):
-        found = 0
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error, OSError):
-                if process.pid != os.getpid() and process.environ().get(MARK) == mark:
-                    process.kill()
-                    found += 1
-        killed += found
-        if not found:
+        marked = [
+            process for process in psutil.process_iter() if process.pid != os.getpid() and is_marked(process, mark)
+        ]
+        for process in marked:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        killed += len(marked)
+        if not marked:
             break
     return killed
+
+
+def is_marked(process: psutil.Process, mark: str) -> bool:
+    """Whether a process carries the mark; one that is gone or not ours does not."""
+    import psutil
+
+    try:
+        return process.environ().get(MARK) == mark
+    except (psutil.Error, OSError):
+        return False
 
 
 if __name__ == "__main__":

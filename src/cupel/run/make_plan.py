@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from cupel.measure.memory import fits
@@ -26,26 +27,27 @@ def make_plan(request: Request, catalog: Catalog) -> Plan:
     if request.size not in ("auto", *SIZES):
         raise UnknownNameError("size", request.size, ("auto", *SIZES))
     asked, suites = _asked(request, catalog)
-    _check_filters(request, [entry for entry, _, _, _ in asked])
+    _check_filters(request, [item.entry for item in asked])
     settings = split_settings(request.settings)
-    check_keys(settings, [entry.card for entry, _, _, _ in asked])
+    check_keys(settings, [item.entry.card for item in asked])
+    size = _suite_size(request, suites)
     cells: dict[str, Cell] = {}
     skipped: dict[str, str] = {}
     notes: list[str] = []
-    for entry, own, label, weight in asked:
-        if not _is_wanted(entry, request):
+    for item in asked:
+        if not _is_wanted(item.entry, request):
             continue
         try:
-            cell = _cell(entry, own, settings, request, label=label, weight=weight, size=_suite_size(request, suites))
+            cell = _cell(item, settings, request, size)
         except _Skip as skip:
-            skipped[label] = str(skip)
+            skipped[item.label] = str(skip)
             continue
-        if cell.key in cells and label != cells[cell.key].label:
-            notes.append(f"{label} is the same work as {cells[cell.key].label}; it is measured once.")
+        if cell.key in cells and item.label != cells[cell.key].label:
+            notes.append(f"{item.label} is the same work as {cells[cell.key].label}; it is measured once.")
         cells.setdefault(cell.key, cell)
-        unused = [key for key in settings if key not in entry.card.settings and key not in entry.card.sizes("tiny")]
+        unused = [key for key in settings if not takes(item.entry.card, key)]
         if unused:
-            notes.append(f"{label} has no setting {', '.join(unused)}; it runs without.")
+            notes.append(f"{item.label} has no setting {', '.join(unused)}; it runs without.")
     if not cells:
         reasons = (
             "; ".join(f"{name}: {why}" for name, why in skipped.items()) or "no entry has the tags that were asked"
@@ -63,48 +65,49 @@ def make_plan(request: Request, catalog: Catalog) -> Plan:
     )
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """An entry as it was asked for: with its own settings, label and weight."""
+
+    entry: Entry
+    settings: Mapping[str, Scalar]
+    label: str
+    weight: float
+
+
 class _Skip(Exception):  # noqa: N818  it is no error: it leaves `_cell` with the reason why there is none
     """Why an entry is not measured."""
 
 
-def _asked(
-    request: Request, catalog: Catalog
-) -> tuple[list[tuple[Entry, Mapping[str, Scalar], str, float]], list[Suite]]:
+def _asked(request: Request, catalog: Catalog) -> tuple[list[_Asked], list[Suite]]:
     """Entries with their own settings, labels and weights, suites opened."""
-    found: list[tuple[Entry, Mapping[str, Scalar], str, float]] = []
+    found: list[_Asked] = []
     suites: list[Suite] = []
     for name in request.names:
         thing = catalog.find(name)
         if isinstance(thing, Entry):
-            found.append((thing, {}, thing.stem, 1.0))
+            found.append(_Asked(thing, {}, thing.stem, 1.0))
             continue
         suites.append(thing)
         for item in thing.entries:
             entry = catalog.find(item.run)
             assert isinstance(entry, Entry)
-            found.append((entry, item.settings, item.label, item.weight))
+            found.append(_Asked(entry, item.settings, item.label, item.weight))
     if not found:
         raise UsageError("Nothing was named; expected entries, suites or files, such as: cupel run smoke.")
     return found, suites
 
 
-def _cell(
-    entry: Entry,
-    own: Mapping[str, Scalar],
-    settings: Mapping[str, str],
-    request: Request,
-    *,
-    label: str,
-    weight: float,
-    size: str,
-) -> Cell:
+def _cell(item: _Asked, settings: Mapping[str, str], request: Request, size: str) -> Cell:
     """One cell, or `_Skip` with the reason why not."""
-    card = entry.card
+    entry, card = item.entry, item.entry.card
     missing = missing_extras(card)
     if missing:
         raise _Skip(f"needs {', '.join(missing)}: {install_line(missing)}")
     size = _size(card, size, request.device)
-    asked = dict(own) | {key: parse_value(entry, key, text) for key, text in settings.items() if takes(card, key)}
+    asked = dict(item.settings) | {
+        key: parse_value(entry, key, text) for key, text in settings.items() if takes(card, key)
+    }
     check_settings(entry.stem, card.settings, card.sizes("tiny"), asked)
     sizes = card.sizes(size)
     overrides = {k: v for k, v in asked.items() if k in sizes and k not in card.settings and v != sizes[k]}
@@ -124,7 +127,7 @@ def _cell(
         stepping_s=card.stepping_s.get(size, STEPPING_S[size]),
         timeout_s=request.timeout_s or TIMEOUT_S[size],
     )
-    return Cell(job=job, card=card, label=f"{label} {words}".strip(), weight=weight)
+    return Cell(job=job, card=card, label=f"{item.label} {words}".strip(), weight=item.weight)
 
 
 def _size(card: Workload, asked: str, device: str) -> str:

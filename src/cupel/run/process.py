@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import psutil
 
-from cupel.run.guardian import MARK, kill_marked
+from cupel.run.guardian import MARK, is_marked, kill_marked
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -197,10 +197,7 @@ def end_all(pid: int, seen: Sequence[psutil.Process], mark: str, keep: Sequence[
         kill_marked(mark)
         return
     for process in psutil.Process().children(recursive=True):
-        if process.pid in (pid, *keep):
-            continue
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.environ().get(MARK) == mark:
+        if process.pid not in (pid, *keep) and is_marked(process, mark):
+            with contextlib.suppress(psutil.Error, OSError):
                 process.kill()
-                if process.ppid() == os.getpid():
-                    os.waitpid(process.pid, 0)
+                os.waitpid(process.pid, 0)

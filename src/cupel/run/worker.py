@@ -25,7 +25,7 @@ from typing import Any
 from cupel.ledger.records import RecordWriter
 from cupel.measure.clock import clock_for
 from cupel.measure.memory import peak_rss_bytes
-from cupel.measure.stepping import MIN_STEPS, StepRow, format_rows, run_steps
+from cupel.measure.stepping import Limits, StepRow, format_rows, run_steps
 from cupel.run.slot import PlainSlot, TorchSlot
 from cupel.spec.catalog import Entry, install_line, read_entry
 from cupel.spec.errors import CupelError, MissingExtraError, UnsupportedError, WrongWorkError
@@ -108,10 +108,10 @@ def _launch(job: Job, writer: RecordWriter) -> dict[str, Any]:
     late = run_steps(
         step,
         clock_for(slot.device),
-        stepping_s=job.stepping_s,
+        # tiny keeps to its half second, interval or not
+        limits=Limits(job.stepping_s, 1) if job.size == "tiny" else Limits(job.stepping_s),
         write=write,
         has_late_losses=not is_host,
-        min_steps=1 if job.size == "tiny" else MIN_STEPS,  # tiny keeps to its half second, interval or not
     )
     writer.write("phase", phase="finishing", t=time.time())
     if late:

@@ -198,7 +198,7 @@ def _num_more(effect: float, sides: tuple[Floats, Floats], rope: float, level: f
         return 1
     if gap < sd / 10:  # thousands of launches
         return None
-    need = launches_for_effect(sd, math.expm1(gap), PLAN_POWER, level) - have
+    need = launches_for_effect(sd, math.expm1(gap), power=PLAN_POWER, level=level) - have
     return max(1, need) if need <= MOST_LAUNCHES else None
 
 

@@ -11,7 +11,7 @@ from cupel.stats.student import t_power
 MOST = 1_000_000
 
 
-def launches_for_effect(cv: float, effect: float, power: float = 0.9, level: float = 0.95) -> int:
+def launches_for_effect(cv: float, effect: float, *, power: float = 0.9, level: float = 0.95) -> int:
     """Smallest n per side for which a true difference of `effect` is found with probability `power`.
 
     Two-sample t on log rates with equal spread; "found" means that the interval excludes a ratio of 1.

@@ -12,7 +12,7 @@ from cupel.stats.student import t_quantile
 MOST = 1_000_000
 
 
-def launches_for_width(cv: float, half_width: float, level: float = 0.95) -> int:
+def launches_for_width(cv: float, half_width: float, *, level: float = 0.95) -> int:
     """Smallest n whose expected t interval is at most `half_width` to each side.
 
     t(n - 1) x cv / sqrt(n) <= half_width.

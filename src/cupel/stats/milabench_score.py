@@ -80,6 +80,7 @@ class MilabenchScore:
 def milabench_score(
     device_rates: Mapping[str, Sequence[ArrayLike]],
     weights: Mapping[str, float],
+    *,
     failures: Mapping[str, int] | None = None,
 ) -> MilabenchScore:
     """Compute Milabench's score.

@@ -1,0 +1,1 @@
+"""What entries share: data, models, worlds to act in, checks of learning."""
