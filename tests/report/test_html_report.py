@@ -153,6 +153,18 @@ def test_an_empty_document_is_still_a_page():
     check_page(render_comparison({}))
 
 
+def test_many_warnings_alike_are_one_line(make_run):
+    run = make_run(plain=True)
+    for entry in run["entries"]:
+        entry |= {"status": "unstable", "warnings": [{"code": "unstable", "text": "The 3 launches differ by 33 %"}]}
+    text = render_run(run)
+    check_page(text)
+    notes = re.search(r'<ul class="notes">.*?</ul>', text, re.DOTALL)
+    assert notes
+    assert notes[0].count("<li>") == 2
+    assert "dlrm, ppo: their notes stand in the table" in visible(notes[0]).replace(" ,", ",").replace(" :", ":")
+
+
 def test_every_entry_failed(make_run, make_failed):
     run = make_run()
     run["entries"] = [make_failed(entry) for entry in run["entries"]]

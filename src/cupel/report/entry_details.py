@@ -59,8 +59,9 @@ def _fold(place: int, entry: Document, budget: Budget, all_printed: bool) -> Mar
     printed = all_printed or bool(notes) or entry.get("status") in ("failed", "unstable")
     sign = status_sign(entry.get("status"))
     rate = finite(entry.get("rate"))
-    short = f" {format_rate(rate)} {unit_of(entry)} ± {spread(entry)}" if rate is not None else " no rate"
-    short = short.replace(f" ± {DASH}", ", no interval")
+    sure = spread(entry)
+    reach = ", no interval" if sure == DASH else f" {sure}" if sure.startswith(("-", "+")) else f" ± {sure}"
+    short = f" {format_rate(rate)} {unit_of(entry)}{reach}" if rate is not None else " no rate"
     head = el(
         "summary",
         el("span", sign.mark, class_=sign.tone),

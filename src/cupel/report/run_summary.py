@@ -33,7 +33,7 @@ from cupel.report.words import (
 )
 from cupel.spec.units import format_bytes, format_duration, format_rate
 
-MOST_NOTES = 12
+MOST_NOTES, MOST_ALIKE = 12, 3
 MOST_NOTES_IN_ROW = 3
 
 
@@ -126,16 +126,28 @@ def _notes(document: Document) -> Iterator[Markup]:
             )
         )
     yield from document_notes(document)
-    entries = [(k, entry) for k, entry in enumerate(document.get("entries") or ())]
-    for wanted, sign in (("failed", failed), ("unstable", check)):
-        for k, entry in entries:
-            if entry.get("status") == wanted:
-                yield join((pill(sign), " ", _entry_link(k, entry), f" {'; '.join(entry_notes(entry)[:2])}"))
-    for k, entry in entries:
-        if entry.get("status") not in ("failed", "unstable") and (entry.get("warnings") or entry.get("failures")):
-            yield join((pill(check, "check"), " ", _entry_link(k, entry), f" {'; '.join(entry_notes(entry)[:2])}"))
+    entries = list(enumerate(document.get("entries") or ()))
+    of_status = {s: [pair for pair in entries if pair[1].get("status") == s] for s in ("failed", "unstable")}
+    careful = [
+        pair
+        for pair in entries
+        if pair[1].get("status") not in of_status and (pair[1].get("warnings") or pair[1].get("failures"))
+    ]
+    yield from _entry_notes(of_status["failed"], pill(failed), MOST_NOTES)
+    yield from _entry_notes(of_status["unstable"], pill(check, "unstable"), MOST_ALIKE)
+    yield from _entry_notes(careful, pill(check, "check"), MOST_ALIKE)
     for item in document.get("skipped") or ():
         yield join((pill(skipped), " ", el("b", plain(item.get("name"))), f" {plain(item.get('reason'))}"))
+
+
+def _entry_notes(entries: Sequence[tuple[int, Document]], sign: Markup, most: int) -> Iterator[Markup]:
+    """A line for each entry; one for all of them where there are many, since the table says what each has."""
+    if len(entries) > most:
+        links = [el("span", _entry_link(k, entry), "," if k != entries[-1][0] else ":", " ") for k, entry in entries]
+        yield join((sign, " ", *links, "their notes stand in the table"))
+        return
+    for k, entry in entries:
+        yield join((sign, " ", _entry_link(k, entry), f" {'; '.join(entry_notes(entry)[:2])}"))
 
 
 def _entry_link(place: int, entry: Document) -> Markup:

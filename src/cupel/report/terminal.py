@@ -131,9 +131,10 @@ def _score_lines(document: Document) -> Iterator[str]:
     """The score in words, or why there is none."""
     score = document.get("score") or {}
     text, note = plain(score.get("text")), plain(document.get("score_note"))
+    is_said = bool(note) and note.rstrip(".") in plain(document.get("headline"))
     if text:
         yield text[0].upper() + text[1:]
-    if note:
+    if note and not is_said:
         yield note[0].upper() + note[1:]
     if not text and not note:
         yield "No score."

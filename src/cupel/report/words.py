@@ -20,6 +20,8 @@ Document: TypeAlias = Mapping[str, Any]
 
 DASH = "—"
 DEFAULT_LEVEL = 0.95
+WIDE_FRAC = 0.25
+"""From here on an interval is visibly not symmetric about its rate: rates vary by factors."""
 CALM_CODES = frozenset({"one session", "one session each", "note"})
 """Warnings that hold for every run of their kind: said, but no sign that something is wrong with this one."""
 
@@ -115,11 +117,19 @@ def bounds(interval: object) -> tuple[float, float] | None:
 
 
 def spread(entry: Document) -> str:
-    """Half the interval's width relative to the rate: `0.8 %`; a dash where there is no interval."""
+    """How far the interval reaches from the rate: `0.8 %`; both ways where it is wide; a dash where there is none.
+
+    Example:
+        >>> spread({"rate": 100.0, "interval": [99.2, 100.8]}), spread({"rate": 100.0, "interval": [48.0, 208.0]})
+        ('0.80 %', '-52 +108 %')
+    """
     ends, rate = bounds(entry.get("interval")), finite(entry.get("rate"))
     if ends is None or not rate:
         return DASH
-    return format_percent((ends[1] - ends[0]) / 2 / abs(rate))
+    below, above = ((rate - ends[0]) / abs(rate), (ends[1] - rate) / abs(rate))
+    if max(below, above) > WIDE_FRAC:
+        return f"{-100 * below:+.0f} {100 * above:+.0f} %"
+    return format_percent((below + above) / 2)
 
 
 def interval_text(interval: object) -> str:
