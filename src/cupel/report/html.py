@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Any
 
 from cupel.report.comparison_page import comparison_sections
@@ -35,7 +36,7 @@ def render_run(document: Document) -> str:
         machine_section(document),
     ]
     data = {
-        "name": plain(document.get("run") or document.get("name")),
+        "name": PurePath(plain(document.get("run") or document.get("name"))).name,
         "csv": run_csv(document),
         "json": _light(document),
     }

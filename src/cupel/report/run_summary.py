@@ -241,7 +241,9 @@ def score_section(document: Document) -> Markup:
     if unreferenced:
         lines.append(f"The reference does not have {', '.join(unreferenced)}: shown, not part of the score.")
     lines.append(plain((document.get("milabench_score") or {}).get("text")))
-    said = [el("p", line) for line in dict.fromkeys(lines) if line] or [el("p", "There is no score.", class_="quiet")]
+    said = [el("p", line[0].upper() + line[1:]) for line in dict.fromkeys(lines) if line] or [
+        el("p", "There is no score.", class_="quiet")
+    ]
     return el("section", el("h2", "Score"), join(said), _influence(score), id="score")
 
 
