@@ -2,10 +2,11 @@
 
     python benchmarks/job_cost.py [--launches 10]
 
-Runs `cupel run` on a workload without work and reads, from the records, the wall time of each job from the
-supervisor's start to its end, less what the worker spent from its first line of `main` to its result. Once with fresh
-processes (no torch), once with the fork server (torch preloaded, as on a CPU), where the first job of a round also
-waits for the server.
+Runs `cupel run` on four workloads that do nothing and reads, from the records, the wall time from the end of one job to
+the end of the next, less what the worker spent between its first record and its result. What is left is the harness:
+folder, process, records, the reading of the rate, the clean-up. Once with fresh processes (the start of Python and the
+worker's own imports are in it), once with the fork server; a round's first job also waits for the server, that is for
+`import torch`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 WORKLOAD = """
@@ -42,19 +44,25 @@ def sane(sizes, slot, rng):
 """
 
 
-def costs(folder: Path) -> list[tuple[float, float]]:
-    """For each launch: seconds of the whole job, and those outside the worker's own work."""
-    found = []
-    for job in sorted(folder.glob("jobs/*")):
-        if ".sane." in job.name:
-            continue
-        supervisor = [json.loads(line) for line in (job / "supervisor.jsonl").read_text().splitlines()]
-        worker = [json.loads(line) for line in (job / "rank0" / "events.jsonl").read_text().splitlines()]
-        elapsed = next(r["elapsed_s"] for r in supervisor if r["kind"] == "end")
-        first = next(r["t"] for r in worker if r["kind"] == "phase")
-        last = next(r["t"] for r in worker if r["kind"] == "result")
-        found.append((elapsed, elapsed - (last - first)))
-    return found
+def read(path: Path) -> list[dict]:
+    """Records of a file."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def costs(folder: Path) -> tuple[list[float], list[float]]:
+    """Seconds from a job's start to the next one's, less the worker's own work; rounds' first jobs apart."""
+    jobs = []
+    for job in folder.glob("jobs/*"):
+        if ".sane." not in job.name:
+            records = read(job / "supervisor.jsonl") + read(job / "rank0" / "events.jsonl")
+            times = {r["kind"]: r["t"] for r in reversed(records) if "t" in r}
+            jobs.append((times["end"], times["result"] - times["phase"], json.loads((job / "job.json").read_text())))
+    jobs.sort(key=lambda row: row[0])
+    first, later = [], []
+    for (before, _, one), (after, work_s, two) in pairwise(jobs):
+        cost = after - before - work_s
+        (later if one["launch"] == two["launch"] else first).append(cost)
+    return first, later
 
 
 def main() -> None:
@@ -62,37 +70,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--launches", type=int, default=10)
     args = parser.parse_args()
-    print(
-        "| worker | jobs | whole job s (median) | beside the worker's work s (median, max) "
-        "| whole command s per launch |"
-    )
-    print("|---|---|---|---|---|")
+    print("| worker | jobs | beside the worker's work, s: median, max | the same for a round's first job: median |")
+    print("|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
         for label, needs in (("fresh process, no torch", ()), ("forked, torch preloaded", ("torch",))):
-            path = Path(name) / "nothing.py"
-            path.write_text(WORKLOAD.format(needs=needs))
-            out = Path(name) / label.split()[0]
-            command = [
-                sys.executable,
-                "-m",
-                "cupel",
-                "run",
-                str(path),
-                "--size",
-                "tiny",
-                "--launches",
-                str(args.launches),
-                "--out",
-                str(out),
-                "--json",
-            ]
+            paths = [Path(name) / f"nothing_{letter}.py" for letter in "abcd"]
+            for path in paths:
+                path.write_text(WORKLOAD.format(needs=needs))
+            options = ["--size", "tiny", "--launches", str(args.launches), "--out", f"{name}/{len(needs)}", "--json"]
+            command = [sys.executable, "-m", "cupel", "run", *map(str, paths), *options]
             document = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
-            rows = costs(Path(document["run"]))
-            rest = [b for _, b in rows]
-            print(
-                f"| {label} | {len(rows)} | {statistics.median(a for a, _ in rows):.3f} "
-                f"| {statistics.median(rest):.3f}, {max(rest):.3f} | {document['elapsed_s'] / len(rows):.3f} |"
-            )
+            first, later = costs(Path(document["run"]))
+            jobs = len(first) + len(later)
+            middle = statistics.median(later)
+            print(f"| {label} | {jobs} | {middle:.3f}, {max(later):.3f} | {statistics.median(first):.3f} |")
 
 
 if __name__ == "__main__":

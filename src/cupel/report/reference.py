@@ -52,7 +52,7 @@ def load_reference(name: str) -> Reference:
         data = json.loads(path.read_text(encoding="utf-8"))
         cells = data["cells"]
         return Reference(
-            name=data["name"],
+            name=path.stem,
             machine=data["machine"],
             started=data["started"],
             rates={key: [float(rate) for rate in cell["rates"]] for key, cell in cells.items()},
