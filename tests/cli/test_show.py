@@ -28,7 +28,7 @@ def test_a_suite_is_shown_with_its_weights(capsys: pytest.CaptureFixture[str]) -
     assert main(["show", "suite/smoke"]) == 0
     flat = " ".join(capsys.readouterr().out.split())
     assert "matmul 0.5 - matmul" in flat
-    assert "reference laptop-cpu" in flat
+    assert "reference epyc-vm-cpu" in flat
 
 
 def test_json_has_the_card_and_what_it_runs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -96,7 +96,7 @@ def test_late_losses_find_their_steps(folder):
     writer = RecordWriter(job.rank_path / "events.jsonl")
     for index in range(3):
         writer.write("step", i=index, s=0.5, n=2, end_s=0.5 * (index + 1), also={"tokens": 9})
-    writer.write("losses", first=0, loss=[3.0, 2.0, "nan"])
+    writer.write("losses", loss=[3.0, 2.0, "nan"])
     steps = JobFolder(job.path).steps()
     assert steps.losses[:2] == [3.0, 2.0]
     assert steps.losses[2] != steps.losses[2], "not a number is kept as such"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 
 from cupel.measure.clock import DeviceClock, HostClock
-from cupel.measure.stepping import Limits, StepRow, format_rows, run_steps
+from cupel.measure.stepping import Limits, StepRow, format_rows, grouped, run_steps
 from cupel.spec.protocols import Done
 
 
@@ -120,6 +121,21 @@ def test_device_steps_are_timed_by_the_device_and_the_host_stays_close():
     assert max(ahead) <= 6
     assert 350 <= len(rows) <= 420
     assert len(rows) == len(ahead), "every step is resolved"
+
+
+def test_steps_that_are_too_fast_to_be_told_apart_are_written_in_groups():
+    hand, rows = Hand(), []
+    run_steps(_steps(hand, 0.01), HostClock(hand), limits=Limits(2.5), write=rows.extend)
+    assert len(rows) < 6100
+    assert sum(row.steps for row in rows) > 250_000
+    assert sum(row.items for row in rows) == 2 * sum(row.steps for row in rows)
+    assert sum(row.seconds for row in rows) == pytest.approx(1e-5 * sum(row.steps for row in rows))
+    assert [row.index for row in rows[:3]] == [0, 1, 1 + rows[1].steps]
+
+
+def test_a_bad_loss_is_not_lost_in_a_group():
+    rows = [StepRow(k, k + 1.0, 1.0, 1.0, loss, None) for k, loss in enumerate((1.0, math.nan, 2.0))]
+    assert math.isnan(grouped(rows, 3)[0].loss)
 
 
 def test_rows_are_strict_json_lines():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -75,7 +76,8 @@ def test_what_the_device_cannot_do_is_a_skip(driver, workload):
     body = "def sane(sizes, slot, rng):\n    raise UnsupportedError('no fp8 here')\n"
     folder, _ = driver.run(workload("fp8_only", body), workload("fine"))
     document = build_document(folder)
-    assert [entry["status"] for entry in document["entries"]] == ["skipped", "ok"]
+    assert document["entries"][0]["status"] == "skipped"
+    assert document["entries"][1]["num_launches"] == 2
     assert exit_code(document) == 0
 
 
@@ -232,3 +234,36 @@ def test_the_events_of_a_job_say_where_its_folder_is(driver, workload):
     ended = [e for e in events if isinstance(e, JobEnded)]
     assert [e.status for e in ended] == ["ok", "ok"]
     assert {p.name for p in Path(folder.path, "jobs").iterdir()} == {e.job.id for e in ended}
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="mounting a small disk needs root")
+def test_a_disk_that_fills_up_costs_the_job_and_is_said(driver, workload, tmp_path):
+    """A real file system of 1.2 MB, filled by the records of a job with a step of no time."""
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1200k", "tmpfs", str(small)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        body = """
+        def setup(sizes, slot, rng):
+            import os
+            fd = os.open(os.path.join(os.environ["CUPEL_TEST_DISK"], "ballast"), os.O_WRONLY | os.O_CREAT)
+            try:
+                while True:
+                    os.write(fd, b"x" * 4096)
+            except OSError:
+                pass
+            return lambda: Done(items=1, also={"x" * 100: 1})
+        """
+        os.environ["CUPEL_TEST_DISK"] = str(small)
+        driver = type(driver)(small / "runs")
+        folder, events = driver.run(workload("fills", body), launches=1)
+        ended = [e for e in events if isinstance(e, JobEnded) and e.job.kind == "launch"]
+        assert ended[0].reason == "disk full"
+        document = build_document(folder)
+        assert document["entries"][0]["failures"][0]["reason"] == "disk full"
+        assert "cupel resume" in document["entries"][0]["failures"][0]["message"]
+    finally:
+        os.environ.pop("CUPEL_TEST_DISK", None)
+        subprocess.run(["umount", str(small)], check=False)

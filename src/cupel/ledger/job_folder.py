@@ -37,6 +37,7 @@ class Steps:
         end_s: end of each step in s since the stepping began.
         losses: loss of each step; None where there is none.
         also: further counts of each step, by unit.
+        last_step: number of the step; of the last one, where a record stands for a group of very fast steps.
     """
 
     seconds: list[float] = field(default_factory=list)
@@ -44,6 +45,7 @@ class Steps:
     end_s: list[float] = field(default_factory=list)
     losses: list[float | None] = field(default_factory=list)
     also: dict[str, list[float]] = field(default_factory=dict)
+    last_step: list[int] = field(default_factory=list)
 
 
 class JobFolder:
@@ -119,8 +121,8 @@ class JobFolder:
             if record["kind"] == "step":
                 _append_step(steps, record)
             elif record["kind"] == "losses":
-                first = int(record["first"])
-                steps.losses[first : first + len(record["loss"])] = [_loss(value) for value in record["loss"]]
+                late = [_loss(value) for value in record["loss"]]
+                steps.losses[:] = [late[last] if last < len(late) else None for last in steps.last_step]
         return steps
 
     def telemetry(self) -> list[dict[str, Any]]:
@@ -144,6 +146,7 @@ def _append_step(steps: Steps, record: dict[str, Any]) -> None:
     steps.seconds.append(seconds)
     steps.items.append(items)
     steps.end_s.append(end_s)
+    steps.last_step.append(int(record.get("i", 0)) + int(record.get("steps", 1)) - 1)
     steps.losses.append(_loss(record.get("loss")))
     for unit, count in (record.get("also") or {}).items():
         steps.also.setdefault(unit, []).append(float(count))

@@ -16,6 +16,8 @@ from cupel.measure.clock import Clock
 from cupel.spec.protocols import Done, Step
 
 FLUSH_NS = 1_000_000_000
+MOST_ROWS = 2000
+"""Rows written at a time; steps that are faster than that are written in groups, their items and seconds summed."""
 MIN_STEPS = 40
 """Steps to aim for: 30 kept ones are needed for an interval within the launch."""
 STRETCH = 1.6
@@ -33,6 +35,7 @@ class StepRow:
         items: its items.
         loss: its loss; None where there is none or it is read later.
         also: its further counts.
+        steps: how many steps the row stands for; more than one where they are too fast to be told apart.
     """
 
     index: int
@@ -41,6 +44,7 @@ class StepRow:
     items: float
     loss: float | None
     also: dict[str, float] | None
+    steps: int = 1
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,7 @@ class _Recorder:
             rows.append(self._row(did, start, mark))
             start = mark
         if rows:
-            self._write(rows)
+            self._write(grouped(rows, math.ceil(len(rows) / MOST_ROWS)))
         left = _Pending(start, pending.marks[num_past:], pending.done[num_past:])
         if not left.marks:  # nothing is under way: a fresh mark keeps this pause out of the next step
             left.start = self._clock.mark()
@@ -173,17 +177,38 @@ class _Recorder:
         return row
 
 
+def grouped(rows: Sequence[StepRow], size: int) -> Sequence[StepRow]:
+    """The rows in groups of that size: items, seconds and counts summed, the last loss (a bad one first of all)."""
+    if size <= 1:
+        return rows
+    groups = [rows[first : first + size] for first in range(0, len(rows), size)]
+    return [_sum(group) for group in groups]
+
+
+def _sum(group: Sequence[StepRow]) -> StepRow:
+    losses = [row.loss for row in group if row.loss is not None]
+    bad = [loss for loss in losses if not math.isfinite(loss)]
+    units = group[-1].also or {}
+    return StepRow(
+        index=group[0].index,
+        end_s=group[-1].end_s,
+        seconds=math.fsum(row.seconds for row in group),
+        items=math.fsum(row.items for row in group),
+        loss=bad[0] if bad else losses[-1] if losses else None,
+        also={unit: math.fsum((row.also or {}).get(unit, 0.0) for row in group) for unit in units} or None,
+        steps=len(group),
+    )
+
+
 def format_rows(rows: Sequence[StepRow]) -> str:
     """The rows as record lines; written by hand, since this stands between two steps."""
     lines = []
     for row in rows:
-        loss = (
-            "" if row.loss is None else f',"loss":{row.loss!r}' if math.isfinite(row.loss) else f',"loss":"{row.loss}"'
-        )
-        also = ""
+        more = "" if row.steps == 1 else f',"steps":{row.steps}'
+        if row.loss is not None:
+            more += f',"loss":{row.loss!r}' if math.isfinite(row.loss) else f',"loss":"{row.loss}"'
         if row.also:
-            also = ',"also":{' + ",".join(f'"{unit}":{count!r}' for unit, count in row.also.items()) + "}"
-        lines.append(
-            f'{{"kind":"step","i":{row.index},"end_s":{row.end_s:.9f},"s":{row.seconds:.9f},"n":{row.items!r}{loss}{also}}}\n'
-        )
+            more += ',"also":{' + ",".join(f'"{unit}":{count!r}' for unit, count in row.also.items()) + "}"
+        head = f'"i":{row.index},"end_s":{row.end_s:.9f},"s":{row.seconds:.9f},"n":{row.items!r}'
+        lines.append(f'{{"kind":"step",{head}{more}}}\n')
     return "".join(lines)

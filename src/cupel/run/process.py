@@ -75,6 +75,11 @@ class Zygote:
         self._text = b""
         self._answer(None)  # ready
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can fork."""
+        return self._process.poll() is None
+
     def fork(self, folder: Path) -> ForkedWorker:
         """A worker for a job folder.
 

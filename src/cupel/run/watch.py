@@ -19,6 +19,7 @@ from cupel.measure.energy import joules
 from cupel.measure.telemetry import Sampler
 from cupel.run.process import Worker, descendants, end_all
 from cupel.run.stop import Stop
+from cupel.run.worker_exit import DISK_FULL_EXIT
 from cupel.spec.events import Event, JobEnded, JobStatus, Phase, Progress
 from cupel.spec.job import Job
 from cupel.stats.throughput import throughput
@@ -29,6 +30,8 @@ STACK_WAIT_S = 0.3
 """Time that a job gets to write its stack before it is killed for its time-out."""
 LOG_LIMIT_BYTES = 32 * 2**20
 LOG_KEEP_BYTES = 64 * 1024
+DISK_FULL = "disk full"
+DISK_FULL_TEXT = "no room for the run's records; make some, then go on with cupel resume"
 
 
 class Watch:
@@ -152,6 +155,8 @@ class Watch:
         if failure is not None:
             reason, message = str(failure.get("reason", "crashed")), str(failure.get("message", ""))
             return "skipped" if reason == "not supported here" else "failed", reason, message
+        if code == DISK_FULL_EXIT:
+            return "failed", DISK_FULL, DISK_FULL_TEXT
         has_result = any(record["kind"] == "result" for record in self._folder.rank_records)
         if code == 0 and has_result:
             return "ok", "", ""

@@ -1,11 +1,13 @@
 """The worker: a process that does one job and leaves records. The only place that imports an entry.
 
 `python -m cupel.run.worker JOB_FOLDER [PARENT]` reads `job.json`, does the job, writes `rank0/events.jsonl`. It ends
-itself when its parent is gone. It exits with 0 when it left a result and 1 when it left a failure.
+itself when its parent is gone. It exits with 0 when it left a result, 1 when it left a failure, 74
+when there was no room for either.
 """
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import importlib
 import importlib.util
@@ -27,6 +29,7 @@ from cupel.measure.clock import clock_for
 from cupel.measure.memory import peak_rss_bytes
 from cupel.measure.stepping import Limits, StepRow, format_rows, run_steps
 from cupel.run.slot import PlainSlot, TorchSlot
+from cupel.run.worker_exit import DISK_FULL_EXIT
 from cupel.spec.catalog import Entry, install_line, read_entry
 from cupel.spec.errors import CupelError, MissingExtraError, UnsupportedError, WrongWorkError
 from cupel.spec.job import Job
@@ -54,12 +57,13 @@ def do_job(path: Path) -> int:
         writer.write("result", t=time.time(), peak_rss_bytes=peak_rss_bytes(), **result)
     except BaseException as error:  # noqa: BLE001  whatever an entry raises, SystemExit included, is its failure
         reason, message = _explain(error)
-        traceback.print_exc()
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
+            sys.stderr.flush()
         try:
             writer.write("failure", t=time.time(), reason=reason, message=message)
-        except OSError as full:
-            sys.stderr.write(f"The failure could not be recorded: {full}\n")
+        except OSError:
+            return DISK_FULL_EXIT
         return 1
     return 0
 
@@ -116,7 +120,7 @@ def _launch(job: Job, writer: RecordWriter) -> dict[str, Any]:
     writer.write("phase", phase="finishing", t=time.time())
     if late:
         losses = [float(loss) for loss in late]
-        writer.write("losses", first=0, loss=[x if math.isfinite(x) else str(x) for x in losses])
+        writer.write("losses", loss=[x if math.isfinite(x) else str(x) for x in losses])
         _refuse_bad_loss(losses, 0)
     return {
         "import_s": imported - started,
@@ -220,4 +224,8 @@ def _full_errnos() -> frozenset[int]:
 _FULL = _full_errnos()
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_code = main()
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(exit_code)  # an exit by the book would replace the code where a log cannot be flushed

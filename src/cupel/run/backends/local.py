@@ -7,18 +7,21 @@ loaded; on an accelerator every worker is a fresh process. The supervisor (this 
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+from cupel.ledger.records import RecordWriter
 from cupel.ledger.run_folder import RunFolder
 from cupel.measure.telemetry import Sampler
 from cupel.run.guardian import MARK
 from cupel.run.process import FreshWorker, Guardian, Worker, Zygote, adopt_orphans
 from cupel.run.stop import Stop
-from cupel.run.watch import Watch
+from cupel.run.watch import DISK_FULL, DISK_FULL_TEXT, Watch
 from cupel.spec.events import Event, JobEnded, JobStarted
 from cupel.spec.job import Job
 
@@ -94,19 +97,24 @@ class LocalBackend:
             watch = Watch(job, job_folder, self._folder, self._sampler, self._stop)
             worker = self._start(job, job_folder.path.resolve())
         except OSError as error:
-            self._folder.release_reserve()
-            reason = f"{error.strerror or error}"
-            yield JobEnded(
-                job,
-                "failed",
-                "could not start",
-                f"the job could not be started: {reason}",
-                None,
-                time.monotonic() - started,
-            )
+            yield self._not_started(job, error, time.monotonic() - started)
             return
         keep = (self._zygote.pid,) if self._zygote is not None else ()
         yield from watch.until_end(worker, mark=self._mark, keep=keep)
+
+    def _not_started(self, job: Job, error: OSError, elapsed_s: float) -> JobEnded:
+        """A job that has no worker: recorded with the room kept back, where the disk is what is full."""
+        self._close_zygote()
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        reason = DISK_FULL if is_full else "could not start"
+        message = DISK_FULL_TEXT if is_full else f"the job could not be started: {error.strerror or error}"
+        self._folder.release_reserve()
+        with contextlib.suppress(OSError):
+            writer = RecordWriter(self._folder.job(job).path / "supervisor.jsonl")
+            writer.write("failure", t=time.time(), reason=reason, message=message, log_tail=[])
+            writer.write("end", t=time.time(), status="failed", elapsed_s=elapsed_s)
+            writer.close()
+        return JobEnded(job, "failed", reason, message, None, elapsed_s)
 
     def _start(self, job: Job, path: Path) -> Worker:
         """A worker for the job: forked on a CPU, fresh elsewhere."""
@@ -114,6 +122,8 @@ class LocalBackend:
         is_forked = self._preloads and job.device == "cpu" and _packages(self._needs.get(job.entry, ()))
         if not is_forked:
             return FreshWorker(path, environment)
+        if self._zygote is not None and not self._zygote.is_alive:
+            self._close_zygote()
         if self._zygote is None:
             packages = _packages([need for needs in self._needs.values() for need in needs])
             self._zygote = Zygote(packages, environment, self._folder.path / "zygote.log")
