@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cupel.report.launch import Launch, finite
-from cupel.spec.units import format_percent, format_rate
+from cupel.report.words import spread
+from cupel.spec.units import format_rate
 from cupel.stats.launch_interval import LaunchEstimate, launch_interval
 from cupel.stats.stein import stein_interval, stein_plan
 
@@ -200,5 +201,4 @@ def _text(entry: Mapping[str, Any]) -> str:
     if entry["interval"] is None:
         return f"{rate} from one launch; {entry['interval_note']}."
     low, high = entry["interval"]
-    half = math.sqrt(high / low) - 1
-    return f"{rate} ± {format_percent(half)} ({format_rate(low)} to {format_rate(high)}, 95 %, {launches} launches)."
+    return f"{rate} ± {spread(entry)} ({format_rate(low)} to {format_rate(high)}, 95 %, {launches} launches)."
