@@ -3,9 +3,9 @@
     python benchmarks/repeatability.py [--pairs 40] [--launches 5] [--rope 1%]
 
 For each pair, three runs one after another: A, B (the same), and C (one entry slowed by 10 %, each in its turn: it
-does 10 % more work per item). A against B should find no difference in 95 % of the pairs (Holm over the entries), A against C should call
-the slowed entry slower in at least 80 %. Prints the rates with their exact binomial intervals. The suite is cheap:
-four kinds of plain Python work.
+does 10 % more work per item). A against B should find no difference in 95 % of the pairs (Holm over the entries),
+A against C should call the slowed entry slower in at least 80 %. Prints the rates with their exact binomial intervals.
+The suite is cheap: four kinds of plain Python work.
 """
 
 from __future__ import annotations
