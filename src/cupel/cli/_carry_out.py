@@ -87,6 +87,7 @@ def planned(plan: Plan, folder: RunFolder) -> Event:
         num_jobs=len(plan.cells) * (launches + 1),
         expected_s=plan.expected_s(launches),
         skipped=dict(plan.skipped),
+        checks={cell.sane(request.seed).id: cell.key for cell in plan.cells},
     )
 
 

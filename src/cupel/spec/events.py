@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from cupel.spec.job import Job
@@ -24,6 +24,7 @@ class Planned:
         num_jobs: jobs planned so far (`--launches auto` may add more).
         expected_s: expected wall seconds, None where unknown.
         skipped: names that will not run, with the reason.
+        checks: the cell that each check is of, by the check's job id.
     """
 
     run_dir: str
@@ -33,6 +34,7 @@ class Planned:
     num_jobs: int
     expected_s: float | None
     skipped: Mapping[str, str]
+    checks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
