@@ -6,19 +6,23 @@ import argparse
 import contextlib
 import dataclasses
 import sys
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
+from cupel.cli._page import write_page
 from cupel.ledger.run_folder import RunFolder
-from cupel.report import html, json, terminal
+from cupel.report import json, terminal
 from cupel.report.document import build_document, exit_code
 from cupel.run.backends.local import LocalBackend
+from cupel.run.code import code_digest
 from cupel.run.plan import Plan
 from cupel.run.stop import Stop
+from cupel.spec.errors import RunFolderError
 from cupel.spec.events import Decided, Event, Finished, Planned
 from cupel.study.launches import LaunchStudy
 
 INTERRUPTED = 130
+NOTHING_RAN = 4
 
 
 def add_output_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,8 +30,14 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout, everything else on stderr")
 
 
-def carry_out(plan: Plan, folder: RunFolder, args: argparse.Namespace) -> int:
+def carry_out(plan: Plan, folder: RunFolder, args: argparse.Namespace, resumed: Mapping[str, Any] | None = None) -> int:
     """Run what the folder lacks, then report.
+
+    Args:
+        plan: what the run is to do.
+        folder: the run.
+        args: how the result is shown.
+        resumed: when a run is gone on with: time, machine, and what differs from its start.
 
     Returns:
         The exit code: 130 where the user stopped it, else by what was found.
@@ -35,8 +45,10 @@ def carry_out(plan: Plan, folder: RunFolder, args: argparse.Namespace) -> int:
     stop = Stop()
     study = LaunchStudy(plan, folder, stop)
     needs = {cell.job.entry: cell.card.needs for cell in plan.cells}
-    interrupted = False
+    finished: Finished | None = None
     with folder.locked(), stop.listening(), contextlib.ExitStack() as stack:
+        if resumed is not None:
+            _note_resume(folder, resumed)
         live = stack.enter_context(terminal.Live(file=sys.stderr))
         live.handle(planned(plan, folder))
         backend = stack.enter_context(LocalBackend(folder, stop, needs=needs, launch_of=study.launch_of))
@@ -46,12 +58,25 @@ def carry_out(plan: Plan, folder: RunFolder, args: argparse.Namespace) -> int:
                 asked = stop.requests
                 live.handle(_told_to_stop(asked))
             live.handle(event)
-            interrupted = isinstance(event, Finished) and event.interrupted
-    return conclude(folder, args, interrupted=interrupted)
+            finished = event if isinstance(event, Finished) else finished
+        stack.close()
+        return conclude(folder, args, finished)
 
 
-def conclude(folder: RunFolder, args: argparse.Namespace, *, interrupted: bool) -> int:
+def _note_resume(folder: RunFolder, resumed: Mapping[str, Any]) -> None:
+    try:
+        folder.note(resumed=[*folder.asked.get("resumed", []), resumed])
+    except OSError as error:
+        text = f"{folder.path} cannot be written: {error.strerror}. Make room, then resume."
+        raise RunFolderError(text) from error
+
+
+def conclude(folder: RunFolder, args: argparse.Namespace, finished: Finished | None) -> int:
     """Report a run that has stopped: table or JSON on stdout, the page in its folder."""
+    digest = code_digest()
+    if folder.asked.get("code") not in (None, digest):
+        with contextlib.suppress(OSError):
+            folder.note(code_end=digest)
     document = build_document(RunFolder(folder.path))
     page = write_page(document, folder.path / "report.html")
     if args.json:
@@ -62,17 +87,10 @@ def conclude(folder: RunFolder, args: argparse.Namespace, *, interrupted: bool) 
             print(f"\nreport: {page}")
     if document["status"] == "partial":
         print(f"Not finished. Go on with: cupel resume {folder.path}", file=sys.stderr)
-    return INTERRUPTED if interrupted else exit_code(document)
-
-
-def write_page(document: dict[str, Any], path: Path) -> Path | None:
-    """Write the HTML page; a folder that cannot be written costs the page, not the result."""
-    try:
-        path.write_text(html.render_run(document), encoding="utf-8")
-    except OSError as error:
-        print(f"The page {path} could not be written: {error.strerror}.", file=sys.stderr)
-        return None
-    return path
+    if finished is not None and finished.interrupted:
+        return INTERRUPTED
+    is_empty = all(entry["rate"] is None for entry in document["entries"])
+    return exit_code(document) or (NOTHING_RAN if is_empty else 0)
 
 
 def planned(plan: Plan, folder: RunFolder) -> Event:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cupel.cli._page import write_page
 from cupel.ledger.run_folder import RunFolder
 from cupel.report import csv, html, json, markdown, reference, terminal
 from cupel.report.document import build_document, exit_code
@@ -62,10 +63,6 @@ def main(args: argparse.Namespace) -> int:
 
 def _refresh_page(document: dict[str, Any], run: Path) -> None:
     """Write the page beside the records again."""
-    path = run / "report.html"
-    try:
-        path.write_text(html.render_run(document), encoding="utf-8")
-    except OSError as error:
-        print(f"The page {path} could not be written: {error.strerror}.", file=sys.stderr)
-    else:
-        print(f"\nreport: {path}")
+    page = write_page(document, run / "report.html")
+    if page is not None:
+        print(f"\nreport: {page}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
 from cupel.cli._carry_out import add_output_arguments, carry_out
@@ -42,7 +43,8 @@ def main(args: argparse.Namespace) -> int:
         )
     for difference in differences:
         print(f"note: resumed although {difference}", file=sys.stderr)
-    return carry_out(plan, folder, args)
+    resumed = {"t": time.time(), "machine": describe_machine().get("label"), "differences": differences}
+    return carry_out(plan, folder, args, resumed)
 
 
 def _differences(folder: RunFolder, plan: Plan) -> list[str]:

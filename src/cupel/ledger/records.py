@@ -39,9 +39,10 @@ class RecordWriter:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._is_torn = False
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         if path.stat().st_size and not path.read_bytes().endswith(b"\n"):
-            os.write(self._descriptor, b"\n")  # a torn line of an earlier writer ends here
+            self._is_torn = True  # by an earlier writer
 
     def write(self, kind: str, **fields: Any) -> None:
         """Append one record of a kind."""
@@ -49,10 +50,12 @@ class RecordWriter:
 
     def write_text(self, lines: str) -> None:
         """Append whole lines that are JSON already."""
-        data = lines.encode()
+        data = (b"\n" if self._is_torn else b"") + lines.encode()
         while data:
+            # a full disk may take a part and then refuse: the next record then starts on a line of its own
             written = os.write(self._descriptor, data)
             data = data[written:]
+            self._is_torn = bool(data)
 
     def close(self) -> None:
         """Close the file."""

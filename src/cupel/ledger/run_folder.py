@@ -68,7 +68,7 @@ class RunFolder:
             raise RunFolderError(f"{out} already has a thousand runs of this second; wait a second.")
         try:
             (path / "jobs").mkdir()
-            (path / ".reserve").write_bytes(b"\0" * RESERVE_BYTES)
+            (path / ".reserve").write_bytes(os.urandom(RESERVE_BYTES))
             write_json(path / "run.json", {"schema": SCHEMA, "started": stamp.isoformat(timespec="seconds"), **content})
         except OSError as error:
             raise RunFolderError(
@@ -103,6 +103,11 @@ class RunFolder:
             yield
         finally:
             handle.close()
+
+    def note(self, **values: Any) -> None:
+        """Write further facts into `run.json` (a resume, another code version at the end); whole or not at all."""
+        self.asked |= values
+        write_json(self.path / "run.json", self.asked)
 
     def release_reserve(self) -> bool:
         """Give back the room kept for a full disk; True the first time."""

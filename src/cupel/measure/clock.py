@@ -14,7 +14,9 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 RUN_AHEAD = 8
-"""Steps that the host may be ahead of the device."""
+"""Steps that the host may be ahead of the device, at most."""
+AHEAD_S = 0.5
+"""Seconds of work that the host may be ahead: with slow steps it is only one of them, or time would run over."""
 
 
 class Clock(Protocol):
@@ -83,15 +85,20 @@ class DeviceClock:
     ) -> None:
         self._new_event = new_event
         self._now_ns = now_ns
-        self._recent: deque[Any] = deque(maxlen=run_ahead)
+        self._most_ahead = run_ahead
+        self._ahead = 1
+        self._recent: deque[Any] = deque(maxlen=run_ahead + 2)
 
     def mark(self) -> Any:
         """An event behind the work handed over so far."""
-        if len(self._recent) == self._recent.maxlen:
-            self._recent[0].synchronize()
         event = self._new_event()
         event.record()
         self._recent.append(event)
+        if len(self._recent) > self._ahead + 1:
+            reached = self._recent[-1 - self._ahead]
+            reached.synchronize()
+            step_s = float(self._recent[-2 - self._ahead].elapsed_time(reached)) * 1e-3
+            self._ahead = max(1, min(self._most_ahead, int(AHEAD_S / step_s) if step_s > 0 else self._most_ahead))
         return event
 
     def host_ns(self, mark: Any) -> int:

@@ -76,6 +76,8 @@ def device_memory_bytes(device: str, root: Path = Path("/")) -> MemoryBytes | No
     kind, _, number = device.partition(":")
     if kind == "cpu" and not number:
         return host_memory_bytes(root)
+    if kind == "xpu":
+        return None
     if kind != "cuda" or not (number or "0").isdecimal():
         raise UsageError(f"{device!r} is no device; expected cpu, cuda, or cuda:k with k = 0, 1, ...")
     return _memory_by_sensors(int(number or 0), root) or _memory_by_torch(int(number or 0))

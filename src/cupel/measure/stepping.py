@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cupel.measure.clock import Clock
+from cupel.spec.errors import WrongWorkError
 from cupel.spec.protocols import Done, Step
 
 FLUSH_NS = 1_000_000_000
+SHORT_STEP_S = 0.005
 MOST_ROWS = 2000
 """Rows written at a time; steps that are faster than that are written in groups, their items and seconds summed."""
 MIN_STEPS = 40
@@ -136,11 +138,18 @@ class _Recorder:
         self._write = write
         self._has_late_losses = has_late_losses
         self._num_rows = 0
+        self._step_s = math.inf
         self.origin: Any = None
         self.late_losses: list[Any] = []
 
     def flush(self, pending: _Pending) -> _Pending:
-        """Hand on the steps that are over; return what is left, ready to go on."""
+        """Hand on the steps that are over; return what is left, ready to go on.
+
+        Where steps are so short that an accelerator would run dry while records are written, it is waited for once
+        instead, and the pause is in no step.
+        """
+        if self._step_s < SHORT_STEP_S:
+            self._clock.finish()
         num_past = 0
         for mark in pending.marks:
             if not self._clock.is_past(mark):
@@ -151,11 +160,19 @@ class _Recorder:
             rows.append(self._row(did, start, mark))
             start = mark
         if rows:
+            self._step_s = rows[-1].seconds
             self._write(grouped(rows, math.ceil(len(rows) / MOST_ROWS)))
         left = _Pending(start, pending.marks[num_past:], pending.done[num_past:])
         if not left.marks:  # nothing is under way: a fresh mark keeps this pause out of the next step
             left.start = self._clock.mark()
         return left
+
+    def _count(self, value: Any, what: str) -> float:
+        """A count as a float; one that is no number would make every later figure worthless."""
+        count = float(value)
+        if not math.isfinite(count) or count < 0:
+            raise WrongWorkError(f"step {self._num_rows} did {value!r} {what}; expected a finite number from 0.")
+        return count
 
     def _row(self, did: Done, start: Any, mark: Any) -> StepRow:
         """One step's row."""
@@ -169,9 +186,9 @@ class _Recorder:
             index=self._num_rows,
             end_s=self._clock.seconds(self.origin, mark),
             seconds=self._clock.seconds(start, mark),
-            items=float(did.items),
+            items=self._count(did.items, "items"),
             loss=loss,
-            also=dict(did.also) if did.also else None,
+            also={str(unit): self._count(count, unit) for unit, count in did.also.items()} if did.also else None,
         )
         self._num_rows += 1
         return row

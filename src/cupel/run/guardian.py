@@ -33,17 +33,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def kill_marked(mark: str) -> int:
+def kill_marked(mark: str, keep: Sequence[int] = ()) -> int:
     """Kill every other process of this user that carries the mark; returns how many.
 
     A process that forks while we look is caught by the next look.
+
+    Args:
+        mark: the run's mark.
+        keep: processes that go on.
     """
     import psutil
 
-    killed = 0
+    killed, spared = 0, (os.getpid(), *keep)
     for _ in range(5):
         marked = [
-            process for process in psutil.process_iter() if process.pid != os.getpid() and is_marked(process, mark)
+            process for process in psutil.process_iter() if process.pid not in spared and is_marked(process, mark)
         ]
         for process in marked:
             with contextlib.suppress(psutil.Error):

@@ -42,6 +42,7 @@ def make_plan(request: Request, catalog: Catalog) -> Plan:
         except _Skip as skip:
             skipped[item.label] = str(skip)
             continue
+        _refuse_other_source(cells.get(cell.key), cell)
         if cell.key in cells and item.label != cells[cell.key].label:
             notes.append(f"{item.label} is the same work as {cells[cell.key].label}; it is measured once.")
         cells.setdefault(cell.key, cell)
@@ -63,6 +64,15 @@ def make_plan(request: Request, catalog: Catalog) -> Plan:
         reference=request.reference or (suite.reference if suite else ""),
         scores=suite.scores if suite else ("cupel",),
     )
+
+
+def _refuse_other_source(known: Cell | None, cell: Cell) -> None:
+    """Two files of one name would be taken for the same work."""
+    if known is not None and known.job.source != cell.job.source:
+        raise UsageError(
+            f"{known.job.source} and {cell.job.source} have the same name, so their rates would be taken for each "
+            "other's. Rename one, or run them one after the other and compare."
+        )
 
 
 @dataclass(frozen=True)
@@ -104,7 +114,8 @@ def _cell(item: _Asked, settings: Mapping[str, str], request: Request, size: str
     missing = missing_extras(card)
     if missing:
         raise _Skip(f"needs {', '.join(missing)}: {install_line(missing)}")
-    size = _size(card, size, request.device)
+    device = request.device if {"torch", "models"} & set(card.needs) else "cpu"
+    size = _size(card, size, device)
     asked = dict(item.settings) | {
         key: parse_value(entry, key, text) for key, text in settings.items() if takes(card, key)
     }
@@ -122,7 +133,7 @@ def _cell(item: _Asked, settings: Mapping[str, str], request: Request, size: str
         sizes={**sizes, **overrides},
         overrides=overrides,
         settings=chosen,
-        device=request.device,
+        device=device,
         threads=request.threads,
         stepping_s=card.stepping_s.get(size, STEPPING_S[size]),
         timeout_s=request.timeout_s or TIMEOUT_S[size],

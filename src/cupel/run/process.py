@@ -9,7 +9,8 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +19,8 @@ import psutil
 from cupel.run.guardian import MARK, is_marked, kill_marked
 
 PR_SET_CHILD_SUBREAPER = 36
+START_TIMEOUT_S = 120.0
+REAP_S = 0.5
 
 
 class Worker(Protocol):
@@ -38,7 +41,7 @@ class FreshWorker:
                 stack.enter_context((folder / "rank0" / name).open("ab")) for name in ("stdout.log", "stderr.log")
             )
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "cupel.run.worker", str(folder), str(os.getpid())],
+                [sys.executable, "-P", "-m", "cupel.run.worker", str(folder), str(os.getpid())],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -64,7 +67,7 @@ class Zygote:
     def __init__(self, packages: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
         with log.open("ab") as err:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "cupel.run.zygote", str(os.getpid()), *packages],
+                [sys.executable, "-P", "-m", "cupel.run.zygote", str(os.getpid()), *packages],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=err,
@@ -73,35 +76,54 @@ class Zygote:
             )
         self.pid = self._process.pid
         self._text = b""
-        self._answer(None)  # ready
+        self._is_ready = False
 
     @property
     def is_alive(self) -> bool:
         """Whether it can fork."""
         return self._process.poll() is None
 
-    def fork(self, folder: Path) -> ForkedWorker:
+    def fork(self, folder: Path, is_stopped: Callable[[], bool]) -> ForkedWorker:
         """A worker for a job folder.
 
+        Args:
+            folder: the job's folder.
+            is_stopped: whether to wait no longer, since the user asked to stop.
+
         Raises:
-            OSError: the server is gone.
+            OSError: the server is gone, takes longer than two minutes to load its packages, or was not waited for.
         """
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{folder}\n".encode())
+        if not self._is_ready:
+            self._wait_for("ready", is_stopped)
+            self._is_ready = True
+        self._process.stdin.write(json.dumps(os.fspath(folder)).encode() + b"\n")
         self._process.stdin.flush()
-        answer = self._answer(None)
-        if answer is None or "pid" not in answer:
-            raise OSError(f"the fork server ended with {self._process.poll()}")
-        return ForkedWorker(self, int(answer["pid"]))
+        return ForkedWorker(self, int(self._wait_for("pid", is_stopped)))
+
+    def _wait_for(self, key: str, is_stopped: Callable[[], bool]) -> Any:
+        """The value of the next answer, which must have this key."""
+        end = time.monotonic() + START_TIMEOUT_S
+        while not is_stopped() and time.monotonic() < end:
+            answer = self._answer(0.1)
+            if answer is not None and key in answer:
+                return answer[key]
+            if answer is not None or self._process.poll() is not None:
+                raise OSError(f"the fork server ended with {self._process.poll()}; see zygote.log in the run folder")
+        raise OSError("the fork server was not waited for" if is_stopped() else "the fork server does not answer")
 
     def exit_of(self, pid: int) -> int | None:
         """Exit code of a forked worker, None while it runs."""
         answer = self._answer(0.0)
         if answer is not None and answer.get("pid") == pid:
             return int(answer["exit"])
-        if self._process.poll() is not None and not psutil.pid_exists(pid):
-            return -int(signal.SIGKILL)
-        return None
+        if self._process.poll() is None:
+            return None
+        # The server is gone and its workers end with it; on Linux they have become children of this process.
+        with contextlib.suppress(ChildProcessError):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            return os.waitstatus_to_exitcode(status) if ended else None
+        return None if psutil.pid_exists(pid) else -int(signal.SIGKILL)
 
     def close(self) -> None:
         """End the server."""
@@ -112,12 +134,12 @@ class Zygote:
                 with contextlib.suppress(OSError):
                     pipe.close()
 
-    def _answer(self, timeout_s: float | None) -> dict[str, Any] | None:
-        """The next line of the server, None where there is none within the time (or ever)."""
+    def _answer(self, timeout_s: float) -> dict[str, Any] | None:
+        """The next line of the server, None where there is none within the time."""
         assert self._process.stdout is not None
         descriptor = self._process.stdout.fileno()
         while b"\n" not in self._text:
-            if timeout_s is not None and not select.select([descriptor], [], [], timeout_s)[0]:
+            if not select.select([descriptor], [], [], timeout_s)[0]:
                 return None
             data = os.read(descriptor, 65536)
             if not data:
@@ -148,7 +170,7 @@ class Guardian:
     def __init__(self, mark: str) -> None:
         environment = {k: v for k, v in os.environ.items() if k != MARK}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "cupel.run.guardian", mark],
+            [sys.executable, "-P", "-m", "cupel.run.guardian", mark],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -192,17 +214,17 @@ def end_all(pid: int, seen: Sequence[psutil.Process], mark: str, keep: Sequence[
     """
     with contextlib.suppress(OSError):
         os.killpg(pid, signal.SIGKILL)
-    for process in seen:
+    below = [process for process in seen if process.pid != pid]
+    for process in below:
         with contextlib.suppress(psutil.Error):
             process.kill()
-        if process.pid != pid:
-            with contextlib.suppress(OSError):
-                os.waitpid(process.pid, os.WNOHANG)  # an orphan that came to us leaves no zombie
-    if sys.platform != "linux":
-        kill_marked(mark)
-        return
-    for process in psutil.Process().children(recursive=True):
-        if process.pid not in (pid, *keep) and is_marked(process, mark):
-            with contextlib.suppress(psutil.Error, OSError):
+    if sys.platform == "linux":
+        children = psutil.Process().children(recursive=True)
+        orphans = [p for p in children if p.pid not in (pid, *keep) and is_marked(p, mark)]
+        for process in orphans:
+            with contextlib.suppress(psutil.Error):
                 process.kill()
-                os.waitpid(process.pid, 0)
+        below += orphans
+    else:
+        kill_marked(mark, keep)
+    psutil.wait_procs(below, timeout=REAP_S)  # those that came to us leave no zombie

@@ -84,6 +84,8 @@ class TorchSlot:
         self._model: Any = None
         self._optimizer: Any = None
         self._scaler: Any = None
+        if self.device.type != "cpu":
+            torch.accelerator.set_device_index(self.device)  # events and streams are of the current device
         self._set_precision()
 
     def _set_precision(self) -> None:

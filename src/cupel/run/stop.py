@@ -36,7 +36,9 @@ class Stop:
             del frame
             self.requests += 1 if number == signal.SIGINT else 2
 
-        names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        # what was ignored stays so: a run under nohup outlives its terminal
+        asked = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        names = [name for name in asked if signal.getsignal(name) is not signal.SIG_IGN]
         before = [signal.signal(name, count) for name in names]
         try:
             yield

@@ -16,13 +16,14 @@ from cupel.ledger.job_folder import JobFolder
 from cupel.ledger.records import RecordWriter, parse_record
 from cupel.ledger.run_folder import RunFolder
 from cupel.measure.energy import joules
+from cupel.measure.null_work import null_seconds
 from cupel.measure.telemetry import Sampler
+from cupel.run.launch_rate import launch_rate
 from cupel.run.process import Worker, descendants, end_all
 from cupel.run.stop import Stop
 from cupel.run.worker_exit import DISK_FULL_EXIT
 from cupel.spec.events import Event, JobEnded, JobStatus, Phase, Progress
 from cupel.spec.job import Job
-from cupel.stats.throughput import throughput
 
 POLL_S = 0.02
 TELEMETRY_S = 1.0
@@ -30,6 +31,8 @@ STACK_WAIT_S = 0.3
 """Time that a job gets to write its stack before it is killed for its time-out."""
 LOG_LIMIT_BYTES = 32 * 2**20
 LOG_KEEP_BYTES = 64 * 1024
+UNKILLABLE_S = 10.0
+"""Time after the first kill at which a worker that is still there is left behind."""
 DISK_FULL = "disk full"
 DISK_FULL_TEXT = "no room for the run's records; make some, then go on with cupel resume"
 
@@ -58,12 +61,17 @@ class Watch:
         self._next_sample = self._started
         self._cause: tuple[str, str] | None = None
         self._samples: list[dict[str, Any]] = []
+        self._killed_at: float | None = None
+        self._rate: float | None = None
+        self._null_s = null_seconds()
 
     def until_end(self, worker: Worker, *, mark: str, keep: Sequence[int]) -> Iterator[Event]:
         """Watch the worker until it is over; leaves nothing of it running."""
-        self._record("start", t=time.time(), pid=worker.pid)
+        self._started = self._next_sample = time.monotonic()
+        self._record("start", t=time.time(), pid=worker.pid, null_s=self._null_s)
+        code: int | None = None
         try:
-            while (code := worker.poll()) is None:
+            while (code := worker.poll()) is None and not self._is_given_up:
                 self._cause = self._cause or self._limit(worker.pid)
                 if self._cause is not None:
                     self._kill(worker.pid)
@@ -72,8 +80,13 @@ class Watch:
                 time.sleep(POLL_S)
         finally:
             end_all(worker.pid, list(self._seen.values()), mark, keep)
-        yield self._end(code)
+        yield self._end(-int(signal.SIGKILL) if code is None else code)
         self._writer.close()
+
+    @property
+    def _is_given_up(self) -> bool:
+        """Whether the worker cannot be killed (it hangs in a driver or a file system); the run goes on without it."""
+        return self._killed_at is not None and time.monotonic() - self._killed_at > UNKILLABLE_S
 
     def _limit(self, pid: int) -> tuple[str, str] | None:
         """Why the job must be ended now, None where it may go on."""
@@ -98,6 +111,7 @@ class Watch:
 
     def _kill(self, pid: int) -> None:
         """Kill the worker and what is seen below it."""
+        self._killed_at = self._killed_at or time.monotonic()
         self._look(pid)
         for process in self._seen.values():
             with contextlib.suppress(psutil.Error):
@@ -113,7 +127,7 @@ class Watch:
 
     def _sample(self, pid: int) -> Progress:
         """One telemetry record, and where the job is."""
-        self._next_sample += TELEMETRY_S
+        self._next_sample = max(self._next_sample + TELEMETRY_S, time.monotonic())
         sample = self._sampler.sample(self._look(pid))
         stamped = {"t": time.time(), "elapsed_s": time.monotonic() - self._started, **sample}
         self._samples.append(stamped)
@@ -141,11 +155,7 @@ class Watch:
             self._record("failure", t=time.time(), reason=reason, message=message, log_tail=list(tail))
         told = status if reason != "interrupted" else "interrupted"
         self._record("end", t=time.time(), status=told, elapsed_s=elapsed_s, exit=code, **self._energy())
-        rate = None
-        if status == "ok" and self._job.kind == "launch":
-            steps = self._folder.steps()
-            rate = throughput(steps.items, steps.seconds).rate
-        return JobEnded(self._job, status, reason, message, rate, elapsed_s, tail)
+        return JobEnded(self._job, status, reason, message, self._rate, elapsed_s, tail)
 
     def _judge(self, code: int) -> tuple[JobStatus, str, str]:
         """Status, reason and message."""
@@ -155,23 +165,22 @@ class Watch:
         if failure is not None:
             reason, message = str(failure.get("reason", "crashed")), str(failure.get("message", ""))
             return "skipped" if reason == "not supported here" else "failed", reason, message
-        if code == DISK_FULL_EXIT:
-            return "failed", DISK_FULL, DISK_FULL_TEXT
         has_result = any(record["kind"] == "result" for record in self._folder.rank_records)
-        if code == 0 and has_result:
-            return "ok", "", ""
-        if code < 0:
-            name = signal.Signals(-code).name
-            hint = "; the system may have run out of memory" if name == "SIGKILL" else ""
-            return "failed", "crashed", f"the worker was ended by {name}{hint}"
-        return "failed", "crashed", f"the worker exited with {code} and left no result"
+        if code != 0 or not has_result:
+            return ("failed", *_explain_exit(code))
+        self._rate = launch_rate(self._folder)
+        if self._job.kind == "launch" and self._rate is None:
+            return "failed", "wrong work", "the launch left no step that did anything; expected items in its steps"
+        return "ok", "", ""
 
     def _energy(self) -> dict[str, float | None]:
         """Energy and mean power of the job's device over the stepping; None where not measurable."""
         times = {r["phase"]: r["t"] for r in self._folder.rank_records if r["kind"] == "phase"}
         start, end = times.get("stepping"), times.get("finishing")
-        if start is None or end is None:
+        first = next((r["s"] for r in self._folder.rank_records if r["kind"] == "step"), None)
+        if start is None or end is None or first is None:
             return {"energy_j": None, "power_w": None}
+        start += first  # compilation is not the work
         power, counter = zip(*(self._readings(s) for s in self._samples), strict=True) if self._samples else ((), ())
         energy_j = joules([s["t"] for s in self._samples], power, counter_j=counter, t0_s=start, t1_s=end)
         return {
@@ -201,6 +210,17 @@ class Watch:
             if self._run_folder.release_reserve():
                 with contextlib.suppress(OSError):
                     self._writer.write(kind, **fields)
+
+
+def _explain_exit(code: int) -> tuple[str, str]:
+    """Reason and message of a worker that left neither a result nor a failure."""
+    if code == DISK_FULL_EXIT:
+        return DISK_FULL, DISK_FULL_TEXT
+    if code < 0:
+        name = signal.Signals(-code).name
+        hint = "; the system may have run out of memory" if name == "SIGKILL" else ""
+        return "crashed", f"the worker was ended by {name}{hint}"
+    return "crashed", f"the worker exited with {code} and left no result"
 
 
 class _Tail:

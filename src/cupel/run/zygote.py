@@ -23,27 +23,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     arguments = list(sys.argv[1:] if argv is None else argv)
     worker.die_with_parent(int(arguments[0]), watches=False)
+    answers = os.dup(1)
+    os.dup2(2, 1)  # what a package prints while it is imported is no answer
     for package in arguments[1:]:
         try:
             importlib.import_module(package)
-        except ImportError as error:  # the worker that needs it will say so in its own record
-            sys.stderr.write(f"{package} was not preloaded: {error}\n")
-    _say(ready=True)
-    for line in sys.stdin:
-        folder = Path(line.rstrip("\n"))
+        except Exception as error:  # noqa: BLE001  the worker that needs it fails likewise and says so in its record
+            sys.stderr.write(f"{package} was not preloaded: {error!r}\n")
+    _say(answers, ready=True)
+    for line in sys.stdin.buffer:
+        folder = Path(json.loads(line))
         pid = os.fork()
         if pid == 0:
+            os.close(answers)
             _become_worker(folder)
-        _say(pid=pid)
+        _say(answers, pid=pid)
         _, status = os.waitpid(pid, 0)
-        _say(pid=pid, exit=os.waitstatus_to_exitcode(status))
+        _say(answers, pid=pid, exit=os.waitstatus_to_exitcode(status))
     return 0
 
 
-def _say(**answer: int) -> None:
+def _say(descriptor: int, **answer: int) -> None:
     """Answer the supervisor in one line."""
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
+    os.write(descriptor, (json.dumps(answer) + "\n").encode())
 
 
 def _become_worker(folder: Path) -> None:

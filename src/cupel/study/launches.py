@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from cupel.ledger.run_folder import RunFolder
+from cupel.run.launch_rate import launch_rate
 from cupel.run.order import shuffled
 from cupel.run.plan import START_S, Cell, Plan
 from cupel.run.stop import Stop
@@ -21,7 +22,6 @@ from cupel.spec.events import Decided, Event, Finished, JobEnded
 from cupel.spec.job import Job
 from cupel.spec.units import format_duration, format_percent
 from cupel.stats.stein import stein_plan
-from cupel.stats.throughput import throughput
 
 MOST_LAUNCHES = 60
 """Launches of one cell at most under `--launches auto`; beyond that the machine is too noisy to wait for."""
@@ -45,6 +45,7 @@ class _Progress:
     rates: dict[int, float] = field(default_factory=dict)
     num_failed: int = 0
     is_over: str = ""
+    is_decided: bool = False
     seconds: list[float] = field(default_factory=list)
 
     @property
@@ -126,8 +127,9 @@ class LaunchStudy:
         for progress in order:
             job = progress.cell.launch(index, self._seed)
             if self._folder.done(job):
-                steps = self._folder.existing(job).steps()
-                progress.rates[index] = throughput(steps.items, steps.seconds).rate
+                rate = launch_rate(self._folder.existing(job))
+                if rate is not None:
+                    progress.rates[index] = rate
             else:
                 todo.append((progress, job))
         if not todo:
@@ -166,9 +168,13 @@ class LaunchStudy:
     def _decide(self) -> Iterator[Event]:
         """After the pilot: how many launches each cell needs (once per cell)."""
         for progress in self._cells.values():
-            pilot = [progress.rates[i] for i in range(self._pilot) if i in progress.rates]
-            if progress.is_over or len(pilot) < self._pilot or progress.target != self._pilot:
+            if progress.is_over or progress.is_decided:
                 continue
+            pilot = [progress.rates[index] for index in sorted(progress.rates)][: self._pilot]
+            if len(pilot) < self._pilot:
+                progress.target += 1  # a launch that crashed is made up for
+                continue
+            progress.is_decided = True
             needed = stein_plan(pilot, width=self._plan.request.width).num_launches
             label, width = progress.cell.label, format_percent(self._plan.request.width)
             progress.target = min(max(needed, self._pilot), MOST_LAUNCHES)

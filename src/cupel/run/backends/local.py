@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -97,10 +98,14 @@ class LocalBackend:
             watch = Watch(job, job_folder, self._folder, self._sampler, self._stop)
             worker = self._start(job, job_folder.path.resolve())
         except OSError as error:
+            if self._stop.is_now:
+                return
             yield self._not_started(job, error, time.monotonic() - started)
             return
         keep = (self._zygote.pid,) if self._zygote is not None else ()
         yield from watch.until_end(worker, mark=self._mark, keep=keep)
+        if worker.poll() is None:
+            self._close_zygote()  # it waits for a worker that cannot be killed
 
     def _not_started(self, job: Job, error: OSError, elapsed_s: float) -> JobEnded:
         """A job that has no worker: recorded with the room kept back, where the disk is what is full."""
@@ -119,7 +124,8 @@ class LocalBackend:
     def _start(self, job: Job, path: Path) -> Worker:
         """A worker for the job: forked on a CPU, fresh elsewhere."""
         environment = self._environment(job)
-        is_forked = self._preloads and job.device == "cpu" and _packages(self._needs.get(job.entry, ()))
+        may_fork = self._preloads and sys.platform == "linux" and job.device == "cpu"
+        is_forked = may_fork and _packages(self._needs.get(job.entry, ()))
         if not is_forked:
             return FreshWorker(path, environment)
         if self._zygote is not None and not self._zygote.is_alive:
@@ -127,7 +133,7 @@ class LocalBackend:
         if self._zygote is None:
             packages = _packages([need for needs in self._needs.values() for need in needs])
             self._zygote = Zygote(packages, environment, self._folder.path / "zygote.log")
-        return self._zygote.fork(path)
+        return self._zygote.fork(path, lambda: self._stop.is_now)
 
     def _environment(self, job: Job) -> dict[str, str]:
         """The environment of a worker: this one's, with the thread counts made explicit."""
