@@ -18,15 +18,6 @@ from cupel.workloads import llama
 TINY = SimpleNamespace(**llama.CARD.sizes("tiny"))
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(num_threads)
-
-
 def make_slot(precision: str = "fp32") -> TorchSlot:
     return TorchSlot(device="cpu", settings={"precision": precision}, threads=1)
 

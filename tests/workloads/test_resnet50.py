@@ -15,11 +15,6 @@ from cupel.workloads import resnet50
 TINY = SimpleNamespace(**resnet50.CARD.sizes("tiny"))
 
 
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
-
-
 def make_slot(precision: str = "fp32") -> TorchSlot:
     return TorchSlot(device="cpu", settings={"precision": precision, "compile": False}, threads=1)
 

@@ -18,11 +18,6 @@ TINY = SimpleNamespace(**unet_diffusion.CARD.sizes("tiny"))
 SHAPE = ("width", "head_dim", "num_levels", "num_blocks", "context_dim")
 
 
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    torch.manual_seed(0)
-
-
 def make_slot(precision: str = "fp32") -> TorchSlot:
     return TorchSlot(device="cpu", settings={"precision": precision, "compile": False}, threads=1)
 
