@@ -7,10 +7,12 @@ import pytest
 from scipy import stats
 from scipy.special import bdtr, bdtrc
 
+from cupel.stats.compare_rates import compare_rates
 from cupel.stats.compare_table import compare_table
 from cupel.stats.launch_interval import launch_interval
 from cupel.stats.launches_for_effect import launches_for_effect
 from cupel.stats.score import score
+from cupel.stats.side import Side
 from cupel.stats.stein import stein_interval, stein_plan
 
 ALARM = 0.001
@@ -53,6 +55,40 @@ def test_two_stages_keep_their_coverage(law: str, pilot_n: int) -> None:
         held += interval.contains(100)
         spent += plan.num_launches
     print(f"Stein, {law}, pilot {pilot_n}: {held / draws:.1%} of {draws}, {spent / draws:.1f} launches")  # noqa: T201
+    assert covers(held, draws)
+
+
+def two_stages(pilot_n: int, rng: np.random.Generator, width: float = 0.02) -> Side:
+    pilot = draw("normal", pilot_n, rng)
+    n = min(60, stein_plan(pilot, width=width).num_launches)
+    return Side(np.concatenate([pilot, draw("normal", n - pilot_n, rng)]), pilot_n)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "width"), [(5, 5, 0.02), (4, 4, 0.02), (5, None, 0.02), (5, 5, 0.012), (5, 8, 0.012)]
+)
+def test_a_comparison_after_two_stages_keeps_its_level(first: int, second: int | None, width: float) -> None:
+    """A = A after `--launches auto`; on all launches as if their number had been fixed, it does not."""
+    rng = np.random.default_rng(first)
+    draws, alarms, naive = 3000, 0, 0
+    for _ in range(draws):
+        sides = [two_stages(n, rng, width) if n else Side(draw("normal", 5, rng)) for n in (first, second)]
+        alarms += (compare_rates(sides[0], sides[1]).p or 0) <= 0.05
+        naive += (compare_rates(sides[0].rates, sides[1].rates).p or 0) <= 0.05
+    print(
+        f"auto, pilots {first} and {second}, {width:.1%}: {alarms / draws:.1%} false, as if fixed {naive / draws:.1%}"
+    )  # noqa: T201
+    assert bdtrc(alarms - 1, draws, 0.05) > ALARM
+    assert naive > alarms
+
+
+def test_the_score_covers_after_two_stages() -> None:
+    rng = np.random.default_rng(21)
+    draws, held = 1000, 0
+    for _ in range(draws):
+        runs = [{name: two_stages(5, rng, 0.03) for name in "ab"} for _ in range(2)]
+        interval = score(runs[0], runs[1]).interval
+        held += interval is not None and interval.contains(1.0)
     assert covers(held, draws)
 
 

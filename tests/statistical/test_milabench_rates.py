@@ -104,7 +104,7 @@ def test_where_too_few_steps_remain_it_is_said(series: Series) -> None:
         assert result.num_kept <= 30
         if result.num_kept < 30:
             assert result.interval is None
-            assert "too few steps" in codes(rates)
+            assert {"few steps", "too few steps"} & set(codes(rates))
 
 
 @needs_rates

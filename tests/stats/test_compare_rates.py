@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from cupel.stats.compare_rates import compare_rates
+from cupel.stats.compare_table import compare_table
+from cupel.stats.side import Side
 
-RATES = st.lists(st.floats(1, 1e4), min_size=2, max_size=8, unique=True)
+RATES = st.lists(st.floats(1, 1e4), min_size=2, max_size=8, unique_by=lambda rate: round(rate, 3))
 
 
 def launches(centre: float, cv: float, n: int, seed: int = 0) -> np.ndarray:
@@ -114,9 +116,41 @@ def test_the_verdict_can_be_read_off_the_interval(a: list[float], b: list[float]
     assert (result.verdict in {"faster", "slower"}) == (excludes and outside)
 
 
-def test_identical_runs_without_spread() -> None:
-    assert compare_rates([5.0, 5.0], [5.0, 5.0]).verdict == "equivalent"
-    assert compare_rates([5.0, 5.0], [6.0, 6.0]).verdict == "faster"
+def test_launches_without_any_spread_decide_nothing() -> None:
+    for b in ([5.0, 5.0], [6.0, 6.0], [6.0, 6.0 * (1 + 1e-12)]):
+        result = compare_rates([5.0, 5.0], b)
+        assert (result.verdict, result.interval, result.num_more) == ("undecided", None, None)
+        assert "too coarse" in result.reason
+        assert "how many more is not known" in result.text
+    assert compare_rates([5.0, 5.1], [6.0, 6.0]).interval is None
+
+
+def test_a_wild_launch_does_not_overflow() -> None:
+    result = compare_rates([1.0, 1.1], [1.0, 1e300])
+    assert result.interval is not None
+    assert (result.interval.low, result.interval.high) == (0.0, math.inf)
+    assert compare_table({"x": ([1e-300, 1e-299], [1.0, 1e300])})["x"].verdict_adjusted == "undecided"
+
+
+def test_after_auto_the_pilots_spread_is_taken() -> None:
+    a, b = Side([100, 101, 99, 100, 140.0], pilot_n=3), Side([100, 102, 99, 101.0], pilot_n=4)
+    result = compare_rates(a, b)
+    v = np.log([100, 101, 99]).var(ddof=1) / 5
+    w = np.log([100, 102, 99, 101]).var(ddof=1) / 4
+    assert result.se_log == pytest.approx(math.sqrt(v + w))
+    assert result.df == 2
+    assert compare_rates([100, 101, 99, 102.0], b).df == 3
+    with pytest.raises(ValueError, match="pilot"):
+        compare_rates(Side([1.0, 2.0], pilot_n=3), b)
+
+
+def test_an_equivalence_is_planned_with_both_of_its_tests() -> None:
+    result = compare_rates(launches(100, 0.01, 3), launches(100, 0.01, 3, 1))
+    assert result.num_more is not None
+    n = 3 + result.num_more
+    rng = np.random.default_rng(8)
+    draws = [compare_rates(np.exp(0.01 * rng.normal(size=n)), np.exp(0.01 * rng.normal(size=n))) for _ in range(300)]
+    assert np.mean([draw.verdict == "equivalent" for draw in draws]) >= 0.9 - 3 * math.sqrt(0.09 / 300)
 
 
 @pytest.mark.parametrize(

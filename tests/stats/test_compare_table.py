@@ -61,6 +61,29 @@ def test_a_row_without_interval_is_undecided_and_not_counted() -> None:
     assert both["entry0"] == compare_table(pairs)["entry0"]
 
 
+def test_the_shown_intervals_agree_with_the_verdicts() -> None:
+    for seed in range(100):
+        rows = compare_table(table([1.0, 1.0, 1.003, 1.02, 1.1], 0.003, 6, seed)).values()
+        for row in rows:
+            assert row.interval_equivalence is not None
+            assert row.interval_adjusted is not None
+            inside = row.interval_equivalence.low > 1 / 1.01 and row.interval_equivalence.high < 1.01
+            assert inside == (row.verdict_adjusted == "equivalent")
+            if row.is_beyond_rope:
+                assert row.interval_adjusted.low > 1.01
+            assert (row.num_more == 0) == (row.verdict_adjusted != "undecided")
+
+
+def test_what_a_table_asks_for_settles_the_table() -> None:
+    """The number of launches is for the level at which Holm tested the row, not for the row by itself."""
+    pairs = table([1.0] * 9 + [1.03], 0.015, 4, 3)
+    row = compare_table(pairs)["entry9"]
+    assert (row.verdict_adjusted, row.num_more is None) == ("undecided", False)
+    alone = compare_table({"entry9": pairs["entry9"]})["entry9"]
+    assert alone.num_more is not None
+    assert (row.num_more or 0) > alone.num_more
+
+
 def test_directions_are_per_entry() -> None:
     rows = compare_table(table([1.1, 1.1], 0.01, 4, 0), better={"entry1": "lower"})
     assert [row.verdict_adjusted for row in rows.values()] == ["faster", "slower"]

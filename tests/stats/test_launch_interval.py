@@ -8,7 +8,7 @@ from scipy import stats
 
 from cupel.stats.launch_interval import launch_interval
 
-RATES = st.lists(st.floats(0.1, 1e6), min_size=2, max_size=12)
+RATES = st.lists(st.floats(0.1, 1e6), min_size=2, max_size=12, unique_by=lambda rate: round(rate, 3))
 
 
 @given(RATES)

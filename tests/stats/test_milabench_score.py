@@ -61,3 +61,10 @@ def test_ratios_depend_on_the_unit_which_is_the_fault_of_the_plus_one() -> None:
 def test_a_negative_weight_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 0"):
         milabench_score({}, {"a": -1})
+
+
+def test_n_is_the_number_of_processes_not_of_series() -> None:
+    rates = {"a": [[9.0] * 5], "b": [[50.0] * 6]}
+    result = milabench_score(rates, {"a": 1, "b": 1}, failures={"b": 1}, processes={"a": 3, "b": 3})
+    assert result.per_entry["b"].score == pytest.approx(50 * (1 - 1 / 3))
+    assert result.per_entry["a"].score == 9

@@ -61,3 +61,18 @@ def test_a_width_that_is_none_is_refused(width: float) -> None:
 def test_the_pilot_is_part_of_the_launches(pilot_n: int) -> None:
     with pytest.raises(ValueError, match="pilot_n"):
         stein_interval([1.0, 2.0, 3.0], pilot_n)
+
+
+def test_an_outlier_after_the_pilot_is_not_hidden() -> None:
+    rates = [100.0, 101.0, 99.0, 100.0, 100.5, 160.0]
+    estimate = stein_interval(rates, 5)
+    assert estimate.cv == pytest.approx(float(np.log(rates).std(ddof=1)))
+    assert [note.code for note in estimate.warnings] == ["unstable"]
+    assert "6 launches differ" in estimate.warnings[0].text
+    assert stein_interval([100.0, 160.0, 100.0, 100.0], 2).warnings, "nor one in the pilot"
+
+
+def test_launches_without_spread_have_no_interval() -> None:
+    estimate = stein_interval([5.0, 5.0, 5.0], 3)
+    assert (estimate.interval, estimate.cv) == (None, None)
+    assert "too coarse" in estimate.reason

@@ -55,7 +55,7 @@ def test_drift_is_caught() -> None:
 
 
 def test_drift_is_looked_for_where_the_steps_count() -> None:
-    times = np.concatenate([np.linspace(0.2, 0.1, 30) * noisy(30), 0.1 * noisy(60)])
+    times = np.concatenate([np.linspace(0.2, 0.1, 30) * noisy(30), 0.1 * noisy(20)])
     assert "drift" in codes(1, times)
     assert "drift" not in codes(1, times, start=30)
 
@@ -74,7 +74,36 @@ def test_numbers_that_are_none(bad: float) -> None:
     times = 0.1 * noisy(20)
     times[5] = bad
     assert codes(32, times)[0] == "not finite"
-    assert codes(times, 0.1 * noisy(20))[0] == "not finite"
+    if bad != 0:
+        assert codes(times, 0.1 * noisy(20))[0] == "not finite"
+
+
+def test_a_step_without_items_is_none_that_is_broken() -> None:
+    items = np.full(60, 4.0)
+    items[7] = 0
+    assert codes(items, 0.1 * noisy(60)) == []
+
+
+@pytest.mark.parametrize("n", [30, 60, 200, 500])
+def test_steps_that_follow_each_other_are_no_drift(n: int) -> None:
+    """A stationary AR(1) of 0.9 with a spread of 10 %: at most one launch in twenty may be said to drift."""
+    rng = np.random.default_rng(n)
+    draws, found = 200, 0
+    for _ in range(draws):
+        kicks = 0.1 * np.sqrt(1 - 0.81) * rng.normal(size=n + 60)
+        level = np.zeros(n + 60)
+        for i in range(1, level.size):
+            level[i] = 0.9 * level[i - 1] + kicks[i]
+        found += "drift" in codes(1, 0.1 * np.exp(level[60:]), start=0)
+    assert found / draws <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / draws)
+
+
+@pytest.mark.parametrize(("n", "spread"), [(60, 0.02), (200, 0.04)])
+def test_real_drifts_of_a_tenth_are_seen(n: int, spread: float) -> None:
+    rng = np.random.default_rng(n)
+    drift = np.linspace(0, 0.12, n)
+    found = sum("drift" in codes(1, 0.1 * np.exp(drift + spread * rng.normal(size=n))) for _ in range(100))
+    assert found >= 90
 
 
 def test_nothing_but_broken_numbers() -> None:

@@ -65,7 +65,38 @@ def test_too_few_steps_have_a_rate_and_no_interval() -> None:
     result = throughput(1, noisy(30))
     assert result.rate > 0
     assert result.interval is None
+    assert codes(result) == ["few steps"]
+    assert not result.is_unstable
+
+
+def test_below_ten_steps_nothing_is_known() -> None:
+    result = throughput(1, noisy(9))
     assert codes(result) == ["too few steps"]
+    assert result.is_unstable
+
+
+def test_a_steady_state_that_comes_late_is_said() -> None:
+    result = throughput(1, np.concatenate([noisy(61) * np.linspace(4, 1.5, 61), noisy(40)]))
+    assert result.kind == "warmup"
+    assert "late steady state" in codes(result)
+    assert (
+        f"first {result.start} of 101 steps" in next(n for n in result.warnings if n.code == "late steady state").text
+    )
+    assert "late steady state" not in codes(throughput(1, np.concatenate([noisy(20) * 2, noisy(81)])))
+
+
+@pytest.mark.parametrize("broken", ["items", "seconds"])
+def test_one_empty_step_does_not_hide_the_steady_state(broken: str) -> None:
+    items, times = np.full(100, 4.0), noisy(100)
+    times[:20] *= 2
+    if broken == "items":
+        items[60] = 0
+    else:
+        times[60] = 0
+    result = throughput(items, times)
+    assert (result.kind, result.start, result.num_kept) == ("warmup", 20, 80)
+    assert result.rate == pytest.approx(items[20:].sum() / times[20:].sum())
+    assert (result.interval is not None) == (broken == "items")
 
 
 def test_one_step_is_all_there_is() -> None:
@@ -115,7 +146,7 @@ def test_broken_times_are_a_result_and_not_a_crash(bad: float) -> None:
     times[7] = bad
     result = throughput(1, times)
     assert result.interval is None
-    assert result.ess is None
+    assert (result.ess is None) == (not math.isfinite(bad))
     assert codes(result)[0] == "not finite"
     assert math.isnan(result.rate) == (not math.isfinite(bad))
 

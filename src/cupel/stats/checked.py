@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -66,3 +67,11 @@ def fraction(name: str, value: Any) -> float:
     if not 0 < number < 1:
         raise UsageError(f"`{name}` is {value}; expected a fraction strictly between 0 and 1, such as 0.95.")
     return number
+
+
+def exponential(log: float) -> float:
+    """The exponential of a log ratio; infinite where no float can hold it, as with one wild launch among three."""
+    try:
+        return math.exp(log)
+    except OverflowError:
+        return math.inf

@@ -10,17 +10,23 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from cupel.stats.checked import Floats
-from cupel.stats.compare_rates import RateComparison, compare_rates, decide
+from cupel.stats.compare_rates import (
+    RateComparison,
+    compare_rates,
+    decide,
+    interval_of,
+    is_beyond,
+    launches_more,
+)
 from cupel.stats.holm import holm
-from cupel.stats.interval import Interval
-from cupel.stats.student import t_quantile
+from cupel.stats.side import Side
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
 def compare_table(
-    pairs: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    pairs: Mapping[str, tuple[ArrayLike | Side, ArrayLike | Side]],
     rope: float = 0.01,
     *,
     level: float = 0.95,
@@ -32,7 +38,7 @@ def compare_table(
     "equivalent"; rows without an interval are not counted among the tests.
 
     Args:
-        pairs: entry to (rates of A's launches, rates of B's launches).
+        pairs: entry to (rates of A's launches, rates of B's launches), each plain or as a `Side`.
         rope: relative half width of the region of practical equivalence.
         level: of the table.
         better: entry to direction, `higher` where absent.
@@ -52,11 +58,9 @@ def compare_table(
     }
     p = np.array([math.nan if row.p is None else row.p for row in rows.values()])
     q = np.array([math.nan if row.p_equivalence is None else row.p_equivalence for row in rows.values()])
-    p_adjusted, q_adjusted, levels = holm(p), holm(q), _levels(p, level)
-    return {
-        name: _row(row, (float(p_adjusted[i]), float(q_adjusted[i])), float(levels[i]), level)
-        for i, (name, row) in enumerate(rows.items())
-    }
+    adjusted = np.column_stack([holm(p), holm(q)])
+    levels = np.column_stack([_levels(p, level), _levels(q, level)])
+    return {name: _row(row, adjusted[i], levels[i], level) for i, (name, row) in enumerate(rows.items())}
 
 
 def _levels(p: Floats, level: float) -> Floats:
@@ -72,20 +76,23 @@ def _levels(p: Floats, level: float) -> Floats:
     return levels
 
 
-def _row(row: RateComparison, p_values: tuple[float, float], own_level: float, level: float) -> RateComparison:
-    if row.interval is None or row.se_log is None or row.df is None:
+def _row(row: RateComparison, p_values: Floats, own_levels: Floats, level: float) -> RateComparison:
+    """A row with what the table says of it: of the difference, then of the equivalence."""
+    if row.interval is None or row.se_log is None or row.df is None or row.sd_log is None:
         return replace(row, verdict_adjusted="undecided")
-    effect = math.log(row.ratio)
-    half = t_quantile(own_level, row.df) * row.se_log
+    p, q = p_values.tolist()
+    levels = (float(own_levels[0]), float(own_levels[1]))
+    effect, error, method = row.log_ratio, (row.se_log, row.df), f"{row.interval.method}, Holm"
+    outcome = decide(effect, (p, q), row.rope, level=level, better=row.better)
+    interval = interval_of(effect, error, levels[0], method)
+    seen = (row.sd_log, min(row.n_a, row.n_b))
     return replace(
         row,
-        p_adjusted=p_values[0],
-        p_equivalence_adjusted=p_values[1],
-        interval_adjusted=Interval(
-            math.exp(effect - half),
-            math.exp(effect + half),
-            own_level,
-            f"{row.interval.method}, Holm",
-        ),
-        verdict_adjusted=decide(effect, p_values, row.rope, level=level, better=row.better),
+        is_beyond_rope=is_beyond(interval, row.rope),
+        num_more=0 if outcome != "undecided" else launches_more(effect, seen, row.rope, levels=levels),
+        p_adjusted=p,
+        p_equivalence_adjusted=q,
+        interval_adjusted=interval,
+        interval_equivalence=interval_of(effect, error, levels[1], method),
+        verdict_adjusted=outcome,
     )

@@ -4,7 +4,8 @@ Rule
     The unit of replication is the launch. The rate is the geometric mean of
     the launches' rates; the interval is Student's t over their logarithms.
     Steps, devices and ranks are never added to n. One launch gives a rate
-    and no interval.
+    and no interval, and so do launches that are equal to the last digit:
+    then the clock is too coarse to see how they differ.
 
 Source: Georges, Buytaert & Eeckhout (2007), OOPSLA, section 3.2;
 rules R2 in Cupel's statistics.
@@ -19,15 +20,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cupel.spec.errors import UsageError
-from cupel.stats.checked import fraction, positive
+from cupel.stats.checked import Floats, exponential, fraction, positive
 from cupel.stats.interval import Interval
 from cupel.stats.note import Note
+from cupel.stats.side import LEAST_SD, NO_SPREAD
 from cupel.stats.student import t_quantile
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 UNSTABLE_CV_FRAC = 0.10
+ONE_LAUNCH = "one launch: the spread between launches is unknown, so there is no interval"
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,11 @@ class LaunchEstimate:
 
     Attributes:
         rate: geometric mean of the launches' rates, in their unit.
-        interval: between-launch interval; None with fewer than 2 launches.
-        cv: standard deviation between launches of log rate (about the relative spread); None below 2 launches.
-        n: number of launches.
+        interval: between-launch interval; None when the spread is unknown (`reason` says why).
+        cv: standard deviation over all launches of log rate (about the relative spread); None when unknown.
+        n: number of launches, which `cv` is from too.
         warnings: `unstable` when the launches spread by more than 10 %.
+        reason: why there is no interval; empty when there is one.
     """
 
     rate: float
@@ -47,6 +51,7 @@ class LaunchEstimate:
     cv: float | None
     n: int
     warnings: tuple[Note, ...] = ()
+    reason: str = ""
 
 
 def launch_interval(rates: ArrayLike, *, level: float = 0.95) -> LaunchEstimate:
@@ -66,29 +71,34 @@ def launch_interval(rates: ArrayLike, *, level: float = 0.95) -> LaunchEstimate:
     fraction("level", level)
     if x.size == 0:
         raise UsageError("`rates` is empty; expected at least one launch. An entry whose launches all failed has none.")
-    sd = float(x.std(ddof=1)) if x.size > 1 else None
-    return estimate_from_logs(x, sd, x.size - 1, level, f"between-launch t, n = {x.size}")
+    return estimate_from_logs(x, x.size, level, f"between-launch t, n = {x.size}")
 
 
-def estimate_from_logs(x: np.ndarray, sd: float | None, df: int, level: float, method: str) -> LaunchEstimate:
-    """Build the estimate from log rates and the standard deviation that the interval stands on.
+def estimate_from_logs(x: Floats, pilot_n: int, level: float, method: str) -> LaunchEstimate:
+    """Build the estimate from log rates.
 
     Args:
-        x: (n,) log rates.
-        sd: standard deviation of log rates, or None when unknown.
-        df: its degrees of freedom.
+        x: (n,) log rates, n >= 1.
+        pilot_n: how many of the first ones the interval's spread is taken from.
         level: of the interval.
         method: what the interval says about itself.
     """
-    mean = float(x.mean())
-    if sd is None:
-        return LaunchEstimate(math.exp(mean), None, None, x.size)
-    half = t_quantile(level, df) * sd / math.sqrt(x.size)
+    mean, rate = float(x.mean()), exponential(float(x.mean()))
+    if pilot_n < 2:
+        return LaunchEstimate(rate, None, None, x.size, reason=ONE_LAUNCH)
+    cv, sd = float(x.std(ddof=1)), float(x[:pilot_n].std(ddof=1))
+    widest = max(cv, sd)
     notes: tuple[Note, ...] = ()
-    if sd > UNSTABLE_CV_FRAC:
+    if widest > UNSTABLE_CV_FRAC:
+        num = x.size if cv >= sd else pilot_n
         text = (
-            f"The {x.size} launches differ by {sd:.0%} (standard deviation); above {UNSTABLE_CV_FRAC:.0%} is unstable."
+            f"The {num} launches differ by {widest:.0%} (standard deviation); above {UNSTABLE_CV_FRAC:.0%} is unstable."
         )
         notes = (Note("unstable", text),)
-    interval = Interval(math.exp(mean - half), math.exp(mean + half), level, method)
-    return LaunchEstimate(math.exp(mean), interval, sd, x.size, notes)
+    known = cv if cv >= LEAST_SD else None
+    if sd < LEAST_SD:
+        return LaunchEstimate(rate, None, known, x.size, notes, NO_SPREAD)
+    half = t_quantile(level, pilot_n - 1) * sd / math.sqrt(x.size)
+    return LaunchEstimate(
+        rate, Interval(exponential(mean - half), exponential(mean + half), level, method), known, x.size, notes
+    )

@@ -4,7 +4,8 @@ Formula, exactly (milabench/summary.py, milabench/report/__init__.py)
     of a series of rates: sort; if there are 5 or more, drop the lowest and
       the highest; mean, standard deviation (ddof 0), sem = std / sqrt(n)
     perf  = that mean over the rates of all devices pooled
-    score = sum over devices of the device's own mean x (1 - fail / n)
+    score = sum over devices of the device's own mean x (1 - fail / n),
+      n being the number of processes
     Score = exp( sum of w x ln(score + 1) / sum of w ); a missing or NaN
       score counts as 0; -1 when the weights sum to 0
     value_v1 is the same without the "+1", as in v1.0.0.
@@ -49,7 +50,7 @@ class MilabenchEntry:
         std_frac: pooled std / perf; NaN without rates.
         score: sum of device means x success ratio; NaN without rates.
         num_devices: series handed over.
-        num_failed: of them, those that failed.
+        num_failed: processes that failed.
     """
 
     perf: float
@@ -82,6 +83,7 @@ def milabench_score(
     weights: Mapping[str, float],
     *,
     failures: Mapping[str, int] | None = None,
+    processes: Mapping[str, int] | None = None,
 ) -> MilabenchScore:
     """Compute Milabench's score.
 
@@ -89,6 +91,7 @@ def milabench_score(
         device_rates: entry to one series of step rates per device; a single series for a job over all devices.
         weights: entry to weight; entries named here without rates are missing and score 0.
         failures: entry to the number of its processes that failed, 0 where absent.
+        processes: entry to the number of its processes, failed ones included; one per series where absent.
 
     Returns:
         Both variants of the score, and the table's rows.
@@ -98,8 +101,10 @@ def milabench_score(
     """
     if any(not 0 <= weight < math.inf for weight in weights.values()):
         raise UsageError(f"weights are {dict(weights)}; expected finite numbers of at least 0.")
-    failed = failures or {}
-    entries = {name: _entry(rates, failed.get(name, 0)) for name, rates in device_rates.items()}
+    failed, started = failures or {}, processes or {}
+    entries = {
+        name: _entry(rates, failed.get(name, 0), started.get(name, len(rates))) for name, rates in device_rates.items()
+    }
     scores = {name: entries[name].score if name in entries else math.nan for name in weights}
     return MilabenchScore(
         value=combined(scores, weights, 1.0),
@@ -135,13 +140,13 @@ def _trimmed(rates: Floats) -> Floats:
     return ordered[1:-1] if ordered.size >= 5 else ordered
 
 
-def _entry(device_rates: Sequence[ArrayLike], num_failed: int) -> MilabenchEntry:
+def _entry(device_rates: Sequence[ArrayLike], num_failed: int, num_processes: int) -> MilabenchEntry:
     devices = [series("device_rates", rates) for rates in device_rates]
     kept = [_trimmed(rates) for rates in devices if rates.size]
     if not kept:
         return MilabenchEntry(math.nan, math.nan, math.nan, math.nan, len(devices), num_failed)
     pooled = _trimmed(np.concatenate(devices))
     mean, std = float(pooled.mean()), float(pooled.std())
-    success = 1 - num_failed / max(len(devices), 1)
+    success = max(0.0, 1 - num_failed / max(num_processes, 1))
     total = sum(float(rates.mean()) for rates in kept) * success
     return MilabenchEntry(mean, std / math.sqrt(pooled.size) / mean, std / mean, total, len(devices), num_failed)

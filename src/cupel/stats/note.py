@@ -10,6 +10,8 @@ NoteCode = Literal[
     "no steady state",
     "slowdown",
     "too few steps",
+    "few steps",
+    "late steady state",
     "effective n too small",
     "drift",
     "ramp",

@@ -11,8 +11,9 @@ Interval
     Each entry's variance is s^2 / n of its log rates plus the same of the
     reference's; weights squared; degrees of freedom by Welch and
     Satterthwaite; Student's t. It speaks of these entries on this machine.
-    If any entry or its reference has a single launch, its spread is unknown
-    and there is no interval.
+    After `--launches auto` the spread is the pilot's (`cupel explain side`).
+    If any entry or its reference has a single launch, or launches that are
+    equal to the last digit, its spread is unknown and there is no interval.
     A second interval treats the entries as a sample of "other entries like
     these" (Student's t over their log ratios); it is usually far wider.
 
@@ -32,20 +33,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from cupel.spec.errors import UsageError
-from cupel.stats.checked import Floats, fraction, positive
+from cupel.stats.checked import exponential, fraction
 from cupel.stats.interval import Interval
+from cupel.stats.side import MeanLog, Side, degrees_of_freedom, mean_log
 from cupel.stats.student import t_quantile
 
 Better = Literal["higher", "lower"]
 FLOOR = 0.01
 """Share of the reference that a missing entry counts as in `floored_value`."""
-Rates = Mapping[str, ArrayLike | None]
+Rates = Mapping[str, ArrayLike | Side | None]
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class Score:
         population_interval: for other entries like these; None below 3 entries.
         df: degrees of freedom of `interval`.
         text: the score in one line.
+        unspread: entries whose spread is unknown, here or in the reference; with any, there is no interval.
     """
 
     value: float | None
@@ -85,6 +88,7 @@ class Score:
     population_interval: Interval | None
     df: float | None
     text: str
+    unspread: tuple[str, ...] = ()
 
     @property
     def is_complete(self) -> bool:
@@ -97,13 +101,16 @@ class _Cell:
     name: str
     weight: float
     log_ratio: float
-    variances: tuple[tuple[float, int], ...]  # (s^2 / n, n - 1) of the launches and of the reference
-    single: bool
+    sides: tuple[MeanLog, MeanLog]  # the launches, and the reference's
+
+    @property
+    def is_unspread(self) -> bool:
+        return any(side.sd is None for side in self.sides)
 
 
 def score(
     rates: Rates,
-    reference: Mapping[str, ArrayLike],
+    reference: Mapping[str, ArrayLike | Side],
     *,
     weights: Mapping[str, float] | None = None,
     better: Mapping[str, Better] | None = None,
@@ -112,7 +119,8 @@ def score(
     """Score a run against a reference.
 
     Args:
-        rates: entry to the rates of its launches; None or empty for an entry whose launches all failed.
+        rates: entry to the rates of its launches, plain or as a `Side`; None or empty for an entry whose launches
+            all failed.
         reference: entry to the rates of the reference's launches.
         weights: entry to weight, >= 0, 1 where absent; entries named only here were asked for and are missing.
         better: entry to direction, `higher` where absent.
@@ -129,18 +137,21 @@ def score(
     fraction("level", level)
     weigh = _weights(rates, weights or {})
     asked = {name: weight for name, weight in weigh.items() if name in reference and weight > 0}
-    handed = {name: positive(f"rates[{name!r}]", values) for name, values in rates.items() if values is not None}
-    runs = {name: handed[name] for name in asked if name in handed and handed[name].size}
+    handed = {name: mean_log(f"rates[{name!r}]", values) for name, values in rates.items() if has_launch(values)}
     directions = better or {}
-    cells = [_cell(name, asked[name], (runs[name], reference[name]), directions.get(name, "higher")) for name in runs]
-    missing = tuple(name for name in asked if name not in runs)
+    cells = [
+        _cell(name, asked[name], (handed[name], reference[name]), directions.get(name, "higher"))
+        for name in asked
+        if name in handed
+    ]
+    missing = tuple(name for name in asked if name not in handed)
     mean, se, df = _combine(cells)
     reason = _reason(cells)
-    value = math.exp(mean) if cells else None
+    value = exponential(mean) if cells else None
     method = f"launches, Welch-Satterthwaite t, df = {df:.1f}"
     interval = None if reason else _interval(mean, t_quantile(level, df) * se, level, method)
     lost = sum(asked[name] for name in missing) / (sum(asked.values()) or 1.0)
-    floored = math.exp(mean * (1 - lost) + math.log(FLOOR) * lost) if asked else None
+    floored = exponential(mean * (1 - lost) + math.log(FLOOR) * lost) if asked else None
     return Score(
         value=value,
         interval=interval,
@@ -157,7 +168,14 @@ def score(
         population_interval=_population(cells, mean, level),
         df=None if reason else df,
         text=_text(value, interval, reason, (len(cells), len(asked))),
+        unspread=tuple(cell.name for cell in cells if cell.is_unspread),
     )
+
+
+def has_launch(values: ArrayLike | Side | None) -> TypeGuard[ArrayLike | Side]:
+    """Whether there is a rate at all."""
+    rates = values.rates if isinstance(values, Side) else values
+    return rates is not None and np.size(rates) > 0
 
 
 def _weights(rates: Rates, weights: Mapping[str, float]) -> dict[str, float]:
@@ -167,15 +185,14 @@ def _weights(rates: Rates, weights: Mapping[str, float]) -> dict[str, float]:
     return {name: float(weights.get(name, 1.0)) for name in (*rates, *(w for w in weights if w not in rates))}
 
 
-def _cell(name: str, weight: float, values: tuple[Floats, ArrayLike], direction: Better) -> _Cell:
+def _cell(name: str, weight: float, values: tuple[MeanLog, ArrayLike | Side], direction: Better) -> _Cell:
     if direction not in {"higher", "lower"}:
         raise UsageError(f"better[{name!r}] is {direction!r}; expected 'higher' or 'lower'.")
-    sides = [np.log(values[0]), np.log(positive(f"reference[{name!r}]", values[1]))]
-    if not sides[1].size:
+    if not has_launch(values[1]):
         raise UsageError(f"reference[{name!r}] is empty; leave the entry out of the reference instead.")
-    ratio = float(sides[0].mean() - sides[1].mean()) * (1 if direction == "higher" else -1)
-    spread = tuple((float(x.var(ddof=1)) / x.size, x.size - 1) for x in sides if x.size > 1)
-    return _Cell(name, weight, ratio, spread, single=len(spread) < 2)
+    sides = (values[0], mean_log(f"reference[{name!r}]", values[1]))
+    ratio = (sides[0].mean - sides[1].mean) * (1 if direction == "higher" else -1)
+    return _Cell(name, weight, ratio, sides)
 
 
 def _combine(cells: list[_Cell]) -> tuple[float, float, float]:
@@ -184,32 +201,33 @@ def _combine(cells: list[_Cell]) -> tuple[float, float, float]:
     if not cells:
         return 0.0, 0.0, 0.0
     mean = sum(cell.weight * cell.log_ratio for cell in cells) / total
-    parts = [((cell.weight / total) ** 2 * v, df) for cell in cells for v, df in cell.variances]
-    variance = sum(v for v, _ in parts)
-    spread = sum(v * v / df for v, df in parts)
-    df = variance**2 / spread if spread > 0 else float(sum(df for _, df in parts))
-    return mean, math.sqrt(variance), df
+    sides = [(cell, side) for cell in cells for side in cell.sides if side.sd is not None]
+    parts = [((cell.weight / total) ** 2 * side.variance, side.df) for cell, side in sides]
+    df = degrees_of_freedom(parts, has_two_stages=any(side.is_two_stage for _, side in sides))
+    return mean, math.sqrt(sum(v for v, _ in parts)), df
 
 
 def _interval(mean: float, half: float, level: float, method: str) -> Interval:
-    return Interval(math.exp(mean - half), math.exp(mean + half), level, method)
+    return Interval(exponential(mean - half), exponential(mean + half), level, method)
 
 
 def _reason(cells: list[_Cell]) -> str:
     """Why there is no interval; empty when there is one."""
     if not cells:
         return "no entry has both a rate and a reference"
-    lone = [cell.name for cell in cells if cell.single]
-    if lone:
-        return f"a single launch, here or in the reference: {', '.join(lone)}"
-    return ""
+    unspread = ", ".join(cell.name for cell in cells if cell.is_unspread)
+    if not unspread:
+        return ""
+    if any(side.n == 1 for cell in cells for side in cell.sides):
+        return f"a single launch, here or in the reference: {unspread}"
+    return f"launches that are equal to the last digit, here or in the reference: {unspread}"
 
 
 def _influence(cells: list[_Cell], mean: float) -> dict[str, float]:
     if len(cells) < 2:
         return {}
     rest = {cell.name: [other for other in cells if other is not cell] for cell in cells}
-    return {name: math.expm1(_combine(others)[0] - mean) for name, others in rest.items()}
+    return {name: exponential(_combine(others)[0] - mean) - 1 for name, others in rest.items()}
 
 
 def _population(cells: list[_Cell], mean: float, level: float) -> Interval | None:

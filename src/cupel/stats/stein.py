@@ -89,7 +89,8 @@ def stein_interval(rates: ArrayLike, pilot_n: int, *, level: float = 0.95) -> La
         level: of the interval.
 
     Returns:
-        Estimate over all n launches; its `cv` is the spread in the pilot, which the interval stands on.
+        Estimate over all n launches. The interval stands on the pilot's spread; `cv` is the spread over all launches,
+        so that an outlier after the pilot is seen, and either of them can make it `unstable`.
 
     Raises:
         UsageError: when the pilot has fewer than 2 launches or more than there are.
@@ -102,9 +103,7 @@ def stein_interval(rates: ArrayLike, pilot_n: int, *, level: float = 0.95) -> La
         raise UsageError(
             f"`pilot_n` is {pilot_n} of {logs.size} launches; expected at least 2 and at most all of them."
         )
-    sd = float(logs[:pilot_n].std(ddof=1))
-    method = f"Stein two-stage t, n = {logs.size}, pilot {pilot_n}"
-    return estimate_from_logs(logs, sd, pilot_n - 1, level, method)
+    return estimate_from_logs(logs, pilot_n, level, f"Stein two-stage t, n = {logs.size}, pilot {pilot_n}")
 
 
 def _pilot(rates: ArrayLike) -> tuple[Floats, float]:

@@ -2,7 +2,8 @@
 
 Formula
     throughput = items done / time taken, both summed over the steps that
-    count. Never a mean of rates: a mean of rates hides stalls.
+    count. Never a mean of rates: a mean of rates hides stalls. A step
+    without items takes its time: it is taken together with the next one.
 
 Which steps count
     Those of the steady part (`cupel explain steady_state`): all but step 0
@@ -14,7 +15,8 @@ The within-launch interval
     t over the logarithms of their rates. When the steps may be correlated
     it is widened to what the upper end of the lag-1 correlation allows.
     It is refused, with the reason in words, when
-      - fewer than 30 steps count                    too few steps
+      - there are fewer than 10 steps                too few steps
+      - fewer than 30 steps count                        few steps
       - there is no steady state, or a slowdown
       - the steps are worth fewer than 10 independent ones, by Geyer's
         sequence or at the upper end of the lag-1 correlation
@@ -27,7 +29,8 @@ The within-launch interval
 Also reported
     Effective number of steps, lag-1 correlation, p50, p95 and p99 of step
     time (linear interpolation) with order-statistic intervals, and what
-    looks wrong: drift, ramps, spikes, stalls, impossible rates.
+    looks wrong: drift, ramps, spikes, stalls, impossible rates, a steady
+    state that begins after half of the launch.
 
 Source: rules R1, R6 and R8 of Cupel's statistics; Law & Carson (1979)
 for batch means; Geyer (1992) for the effective number; coverage and
@@ -48,14 +51,16 @@ from cupel.stats.checked import Floats, fraction
 from cupel.stats.interval import Interval
 from cupel.stats.note import Note
 from cupel.stats.order_statistic import quantile_interval
-from cupel.stats.steady_state import Kind, SteadyState, steady_state
+from cupel.stats.steady_state import FEWEST_STEPS, Kind, SteadyState, steady_state
 from cupel.stats.suspicious import matched, suspicious
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
 UNTRUSTED_CODES = frozenset({"not finite", "ramp", "drift", "impossible rate"})
-UNSTABLE_CODES = frozenset({"unstable", "no steady state", "slowdown", "drift", "ramp", "not finite"})
+UNSTABLE_CODES = frozenset(
+    {"unstable", "no steady state", "slowdown", "too few steps", "drift", "ramp", "not finite", "impossible rate"}
+)
 
 
 @dataclass(frozen=True)
@@ -131,15 +136,19 @@ def throughput(
     """
     work, time = matched(items, seconds)
     fraction("level", level)
-    clean = bool(np.all(np.isfinite(work) & np.isfinite(time) & (work > 0) & (time > 0)))
-    state = steady_state(time / work) if clean else _unsearched(time.size)
+    clean = bool(np.all(np.isfinite(work) & np.isfinite(time) & (work >= 0) & (time >= 0)) and (work * time > 0).any())
+    whole_work, whole_s, first = _whole_steps(work, time) if clean else (work, time, np.arange(time.size))
+    found = steady_state(whole_s / whole_work) if clean else _unsearched(time.size)
+    state = _in_steps(found, first, time.size)
     notes = suspicious(work, time, losses=losses, peak_rate=peak_rate, start=state.start)
     kept_items, kept_s = work[state.start : state.stop], time[state.start : state.stop]
-    logs: Floats = np.log(kept_s / kept_items) if clean else np.empty(0)
+    part = slice(found.start, found.stop)
+    logs: Floats = np.log(whole_s[part] / whole_work[part]) if clean else np.empty(0)
     rho1, size = pessimistic_size(logs) if clean else (None, 1.0)
     trusted = not any(note.code in UNTRUSTED_CODES for note in notes)
     refusals = _refusals(state, logs, size) if clean else []
-    interval = batch_interval(kept_items, kept_s, size, level) if trusted and not refusals else None
+    refuse = refusals or not clean or not trusted
+    interval = None if refuse else batch_interval(whole_work[part], whole_s[part], size, level)
     total_items, total_s = float(kept_items.sum()), float(kept_s.sum())
     p50, p95, p99 = np.percentile(kept_s, [50, 95, 99]).tolist()
     return Throughput(
@@ -158,7 +167,7 @@ def throughput(
         p95_interval=quantile_interval(kept_s, 0.95, level=level),
         p99_interval=quantile_interval(kept_s, 0.99, level=level),
         changepoints=state.changepoints,
-        warnings=(*refusals, *notes),
+        warnings=(*refusals, *_late(state), *notes),
     )
 
 
@@ -167,9 +176,30 @@ def _unsearched(n: int) -> SteadyState:
     return SteadyState("no steady state", first, n, (), n - first)
 
 
+def _whole_steps(work: Floats, time: Floats) -> tuple[Floats, Floats, NDArray[np.intp]]:
+    """Items and seconds with steps of no items or no time taken together with the next, and where each begins."""
+    ends = np.flatnonzero((work > 0) & (time > 0))
+    first = np.concatenate([[0], ends[:-1] + 1]).astype(np.intp)
+    return np.add.reduceat(work, first), np.add.reduceat(time, first), first
+
+
+def _in_steps(state: SteadyState, first: NDArray[np.intp], n: int) -> SteadyState:
+    """The state of whole steps, told in the launch's own steps."""
+    start = int(first[state.start])
+    return SteadyState(state.kind, start, n, tuple(int(first[c]) for c in state.changepoints), n - start)
+
+
+def _late(state: SteadyState) -> list[Note]:
+    """What to know when most of a launch was warm-up."""
+    if state.kind != "warmup" or 2 * state.start <= state.stop:
+        return []
+    text = f"The first {state.start} of {state.stop} steps were cut as warm-up: longer launches would show more."
+    return [Note("late steady state", text)]
+
+
 def _refusals(state: SteadyState, logs: Floats, size: float) -> list[Note]:
     """Why there is no within-launch interval; empty when there is one."""
-    kept, notes = state.num_kept, []
+    kept, notes = min(state.num_kept, logs.size), []
     if state.kind == "no steady state":
         where = f" (the level changes at step {state.changepoints[-1]} of {state.stop})" if state.changepoints else ""
         text = f"No steady state{where}: the rate is over all {kept} steps but the first, and has no interval."
@@ -177,9 +207,12 @@ def _refusals(state: SteadyState, logs: Floats, size: float) -> list[Note]:
     if state.kind == "slowdown":
         text = f"The launch got slower: the rate is over the {kept} steps from step {state.start} on, without interval."
         notes.append(Note("slowdown", text))
-    if kept < FEWEST_KEPT:
-        text = f"{kept} of {state.stop} steps count; a within-launch interval needs {FEWEST_KEPT}."
+    if state.kind == "too few steps":
+        text = f"The launch has {state.stop} steps; below {FEWEST_STEPS} nobody can tell warm-up from work."
         notes.append(Note("too few steps", text))
+    elif kept < FEWEST_KEPT:
+        text = f"{kept} of {state.stop} steps count; a within-launch interval needs {FEWEST_KEPT}."
+        notes.append(Note("few steps", text))
     elif not notes and size < FEWEST_EFFECTIVE:
         ess = effective_size(logs)
         text = (
