@@ -75,9 +75,8 @@ def test_a_comparison_after_two_stages_keeps_its_level(first: int, second: int |
         sides = [two_stages(n, rng, width) if n else Side(draw("normal", 5, rng)) for n in (first, second)]
         alarms += (compare_rates(sides[0], sides[1]).p or 0) <= 0.05
         naive += (compare_rates(sides[0].rates, sides[1].rates).p or 0) <= 0.05
-    print(
-        f"auto, pilots {first} and {second}, {width:.1%}: {alarms / draws:.1%} false, as if fixed {naive / draws:.1%}"
-    )  # noqa: T201
+    told = f"auto, pilots {first} and {second}, {width:.1%}"
+    print(f"{told}: {alarms / draws:.1%} false, as if fixed {naive / draws:.1%}")  # noqa: T201
     assert bdtrc(alarms - 1, draws, 0.05) > ALARM
     assert naive > alarms
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from cupel.spec.errors import NothingToRunError
 from cupel.spec.units import format_percent, format_rate
-from cupel.stats.compare_rates import RateComparison
+from cupel.stats.compare_rates import RateComparison, compare_rates, more_text
 from cupel.stats.compare_table import compare_table
+from cupel.stats.side import Side
 
 SCHEMA = 1
+Entry: TypeAlias = Mapping[str, Any]
+Pair: TypeAlias = tuple[Entry, Entry]
+LOST = {"failed": "failed", "skipped": "skipped", "pending": "not measured"}
 VERDICTS = ("slower", "faster", "equivalent", "undecided")
 
 
@@ -34,90 +38,148 @@ def build_comparison(a: Mapping[str, Any], b: Mapping[str, Any], rope: float = 0
             f"The runs have no measured work in common: A has {', '.join(names[0])}; B has {', '.join(names[1])}. "
             "Compare runs of the same entries and size."
         )
-    rows = compare_table(
-        {key: (x["rates"], y["rates"]) for key, (x, y) in measured.items()},
-        rope,
-        better={key: x["better"] for key, (x, _) in measured.items()},
-    )
+    rows = _compared(measured, rope)
     entries = [_row(pair, rows[key]) for key, pair in measured.items()]
-    matched = [{id(pair[side]) for pair in measured.values()} for side in (0, 1)]
+    unmeasured = [
+        {"label": x["label"], "status_a": x["status"], "status_b": y["status"]}
+        for key, (x, y) in pairs.items()
+        if key not in measured
+    ]
+    keys = [{entry["key"] for entry in run["entries"]} for run in (a, b)]
     return {
         "schema": SCHEMA,
         "kind": "comparison",
-        "headline": _headline(entries),
+        "headline": _headline(entries, unmeasured),
         "a": _side(a),
         "b": _side(b),
         "rope": rope,
         "level": 0.95,
         "entries": entries,
-        "only_in_a": [e["label"] for e in a["entries"] if id(e) not in matched[0]],
-        "only_in_b": [e["label"] for e in b["entries"] if id(e) not in matched[1]],
-        "warnings": [*warnings, *_warnings(a, b)],
+        "only_in_a": [e["label"] for e in a["entries"] if e["key"] not in keys[1] | _keys(pairs, 0)],
+        "only_in_b": [e["label"] for e in b["entries"] if e["key"] not in keys[0] | _keys(pairs, 1)],
+        "unmeasured": unmeasured,
+        "warnings": [*warnings, *_entry_warnings(measured), *_warnings(a, b)],
     }
 
 
 def exit_code(comparison: Mapping[str, Any]) -> int:
-    """3 where an entry is slower, else 0."""
-    return 3 if any(entry["verdict"] == "slower" for entry in comparison["entries"]) else 0
+    """3 where an entry is slower that does the same work with the same settings, else 0."""
+    slower = [entry for entry in comparison["entries"] if entry["verdict"] == "slower"]
+    return 3 if any(not entry["settings_differ"] for entry in slower) else 0
 
 
-def _pairs(
-    a: Sequence[Mapping[str, Any]], b: Sequence[Mapping[str, Any]]
-) -> tuple[dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]], list[dict[str, str]]]:
+def _keys(pairs: Mapping[str, Pair], side: int) -> set[str]:
+    return {pair[side]["key"] for pair in pairs.values()}
+
+
+def _pairs(a: Sequence[Entry], b: Sequence[Entry]) -> tuple[dict[str, Pair], list[dict[str, str]]]:
     """Entries that do the same work; where none is left, entries of the same name that each run has once."""
     of_b = {entry["key"]: entry for entry in b}
-    pairs = {entry["key"]: (entry, of_b[entry["key"]]) for entry in a if entry["key"] in of_b}
-    warnings = []
-    names = [Counter(entry["name"] for entry in run if entry["key"] not in pairs) for run in (a, b)]
-    for x in a:
-        for y in b:
-            is_only = names[0][x["name"]] == 1 == names[1][y["name"]]
-            if (
-                x["name"] == y["name"]
-                and is_only
-                and x["key"] not in pairs
-                and y["key"] not in pairs
-                and x["size"] == y["size"]
-            ):
+    same = {entry["key"]: (entry, of_b[entry["key"]]) for entry in a if entry["key"] in of_b}
+    pairs = {key: pair for key, pair in same.items() if _is_same_measure(pair)}
+    warnings = [
+        {
+            "code": "unit differs",
+            "text": f"{x['label']} is not compared: A counts {_measure(x)}, B {_measure(y)}",
+        }
+        for key, (x, y) in same.items()
+        if key not in pairs
+    ]
+    rest = [[entry for entry in run if entry["key"] not in same] for run in (a, b)]
+    names = [Counter(entry["name"] for entry in run) for run in rest]
+    for x in rest[0]:
+        for y in rest[1]:
+            is_only = x["name"] == y["name"] and names[0][x["name"]] == 1 == names[1][y["name"]]
+            if is_only and x["size"] == y["size"] and _is_same_measure((x, y)):
                 pairs[x["key"]] = (x, y)
                 text = f"{x['name']} was not run with the same settings: A {x['key']}; B {y['key']}"
                 warnings.append({"code": "settings differ", "text": text})
     return pairs, warnings
 
 
-def _row(pair: tuple[Mapping[str, Any], Mapping[str, Any]], row: RateComparison) -> dict[str, Any]:
+def _is_same_measure(pair: Pair) -> bool:
+    return all(pair[0][key] == pair[1][key] for key in ("unit", "better"))
+
+
+def _measure(entry: Entry) -> str:
+    return f"{entry['unit']}, {entry['better']} is better"
+
+
+def _compared(measured: Mapping[str, Pair], rope: float) -> dict[str, RateComparison]:
+    """The table over what can be trusted, and bare ratios of the rest, which have no part in Holm's correction."""
+    trusted = {key: pair for key, pair in measured.items() if not _distrust(pair)}
+    sides = {key: tuple(Side(entry["rates"], entry["pilot_n"]) for entry in pair) for key, pair in measured.items()}
+    table = compare_table(
+        {key: (sides[key][0], sides[key][1]) for key in trusted},
+        rope,
+        better={key: x["better"] for key, (x, _) in trusted.items()},
+    )
+    rest = {key: compare_rates(*sides[key], rope=rope) for key in measured if key not in trusted}
+    return {key: table[key] if key in table else rest[key] for key in measured}
+
+
+def _distrust(pair: Pair) -> str:
+    """Why no verdict is drawn: `impossible rate in B`; empty where one is."""
+    return ", ".join(f"{e['untrusted']} in {side}" for side, e in zip("AB", pair, strict=True) if e["untrusted"])
+
+
+def _row(pair: Pair, row: RateComparison) -> dict[str, Any]:
     """One entry of the comparison."""
     x, y = pair
-    adjusted = row.interval_adjusted
-    is_open = row.verdict_adjusted == "undecided" and row.num_more
-    more = f", {row.num_more} more launches per side needed" if is_open else ""
-    interval = [adjusted.low, adjusted.high] if adjusted else None
-    sure = (
-        f"{format_percent(adjusted.level, 4)} interval {adjusted.low:.4f} to {adjusted.high:.4f}"
-        if adjusted
-        else "one launch on a side: no interval"
-    )
-    rates = f"{format_rate(x['rate'])} to {format_rate(y['rate'])} {x['unit']}/s"
-    return {
+    not_compared = _distrust(pair)
+    outcome = "undecided" if not_compared else str(row.verdict_adjusted)
+    shown = None if not_compared else row.interval_adjusted
+    if outcome == "equivalent":
+        shown = row.interval_equivalence
+    document = {
         "key": x["key"],
         "label": x["label"],
         "unit": x["unit"],
         "better": x["better"],
+        "status_a": x["status"],
+        "status_b": y["status"],
+        "settings_differ": x["settings"] != y["settings"],
+        "not_compared": not_compared,
         "rate_a": x["rate"],
         "rate_b": y["rate"],
         "ratio": row.ratio,
-        "interval": interval,
-        "interval_level": adjusted.level if adjusted else None,
-        "interval_alone": [row.interval.low, row.interval.high] if row.interval else None,
-        "p": row.p,
+        "interval": [shown.low, shown.high] if shown else None,
+        "interval_level": shown.level if shown else None,
+        "interval_alone": [row.interval.low, row.interval.high] if row.interval and not not_compared else None,
+        "interval_note": not_compared or row.reason,
+        "is_beyond_rope": row.is_beyond_rope and not not_compared,
+        "p": None if not_compared else row.p,
         "p_holm": row.p_adjusted,
-        "verdict": row.verdict_adjusted,
-        "verdict_alone": row.verdict,
+        "verdict": outcome,
+        "verdict_alone": "undecided" if not_compared else row.verdict,
         "num_a": row.n_a,
         "num_b": row.n_b,
-        "num_more": row.num_more,
-        "text": f"{x['label']}: {row.verdict_adjusted}{more}; {rates}, ratio {row.ratio:.4f} ({sure})",
+        "num_more": None if not_compared else row.num_more,
     }
+    return {**document, "text": _row_text(document, row.rope)}
+
+
+def _row_text(row: Mapping[str, Any], rope: float) -> str:
+    """One entry in a sentence."""
+    rates = f"{format_rate(row['rate_a'])} to {format_rate(row['rate_b'])} {row['unit']}/s, ratio {row['ratio']:.4f}"
+    if row["not_compared"]:
+        return f"{row['label']}: not compared: {row['not_compared']}; {rates}"
+    sure = f"no interval: {row['interval_note']}"
+    if row["interval"]:
+        low, high = row["interval"]
+        sure = f"{format_percent(row['interval_level'], 4)} interval (Holm) {low:.4f} to {high:.4f}"
+    words = str(row["verdict"])
+    if words == "undecided":
+        words += f", {more_text(row['num_more'])}"
+    elif words != "equivalent":
+        words += (
+            f" by more than {format_percent(rope)}"
+            if row["is_beyond_rope"]
+            else f" (the interval excludes equal; the estimate lies beyond {format_percent(rope)})"
+        )
+    unstable = " and ".join(side.upper() for side in ("a", "b") if row[f"status_{side}"] == "unstable")
+    careful = f"; unstable in {unstable}" if unstable else ""
+    return f"{row['label']}: {words}; {rates} ({sure}){careful}"
 
 
 def _side(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,14 +197,36 @@ def _side(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _headline(entries: Sequence[Mapping[str, Any]]) -> str:
-    """One sentence: how many are what."""
-    counts = Counter(entry["verdict"] for entry in entries)
+def _headline(entries: Sequence[Mapping[str, Any]], unmeasured: Sequence[Mapping[str, Any]]) -> str:
+    """One sentence: how many are what, and what stands on less."""
+    counts = Counter("not compared" if entry["not_compared"] else entry["verdict"] for entry in entries)
     named = {v: [e["label"] for e in entries if e["verdict"] == v] for v in ("slower", "faster")}
+    named["not compared"] = [e["label"] for e in entries if e["not_compared"]]
     parts = [
-        f"{counts[v]} {v}" + (f" ({', '.join(named[v][:4])})" if named.get(v) else "") for v in VERDICTS if counts[v]
+        f"{counts[v]} {v}" + (f" ({', '.join(named[v][:4])})" if named.get(v) else "")
+        for v in (*VERDICTS, "not compared")
+        if counts[v]
     ]
+    unstable = sum("unstable" in (e["status_a"], e["status_b"]) and not e["not_compared"] for e in entries)
+    parts += [f"{unstable} unstable"] if unstable else []
+    lost = Counter(
+        (row[f"status_{side}"], side) for row in unmeasured for side in "ab" if row[f"status_{side}"] in LOST
+    )
+    parts += [f"{count} {LOST[status]} in {side.upper()}" for (status, side), count in sorted(lost.items())]
     return f"B against A over {len(entries)} entr{'y' if len(entries) == 1 else 'ies'}: {', '.join(parts)}."
+
+
+def _entry_warnings(measured: Mapping[str, Pair]) -> Iterator[dict[str, str]]:
+    """Entries that no verdict is drawn from, and those whose verdict stands on unstable launches."""
+    for pair in measured.values():
+        label, distrust = pair[0]["label"], _distrust(pair)
+        if distrust:
+            yield {"code": "not compared", "text": f"{label}: not compared: {distrust}"}
+            continue
+        for side, entry in zip("AB", pair, strict=True):
+            if entry["status"] == "unstable":
+                why = "; ".join(list(dict.fromkeys(w["text"] for w in entry["warnings"]))[:2])
+                yield {"code": "unstable", "text": f"{label} is unstable in {side}" + (f": {why}" if why else "")}
 
 
 def _warnings(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -159,5 +243,13 @@ def _warnings(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, str]
         if sides[0][key] != sides[1][key]:
             values = [", ".join(map(str, s[key])) if isinstance(s[key], list) else s[key] for s in sides]
             found.append({"code": f"{key} differs", "text": f"{key}: A {values[0]}, B {values[1]}"})
-    text = "each run is one session: a difference between hours or days of the same machine is not in the intervals"
+    several = [side for side, run in zip("AB", (a, b), strict=True) if _has_sessions(run)]
+    each = f"{' and '.join(several)} of several sessions" if several else "each run is one session"
+    text = f"{each}: a difference between hours or days of the same machine is not in the intervals"
+    if several:
+        text = f"{each}: what changed between them is in the spread; a difference between days may not be"
     return [*found, {"code": "one session each", "text": text}]
+
+
+def _has_sessions(run: Mapping[str, Any]) -> bool:
+    return any(warning["code"] == "several sessions" for warning in run["warnings"])

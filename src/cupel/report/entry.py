@@ -9,16 +9,20 @@ from typing import Any
 
 from cupel.report.launch import Launch, finite
 from cupel.report.words import spread
-from cupel.spec.units import format_rate
+from cupel.spec.units import format_percent, format_rate
 from cupel.stats.launch_interval import LaunchEstimate, launch_interval
 from cupel.stats.stein import stein_interval, stein_plan
 
 UNSTABLE = frozenset(
-    {"unstable", "no steady state", "slowdown", "drift", "ramp", "not finite", "impossible rate", "throttled"}
+    {"unstable", "no steady state", "slowdown", "too few steps", "drift", "ramp", "not finite", "impossible rate"}
+    | {"throttled"}
 )
 """Warnings that make an entry `unstable`, when most of its launches carry one."""
 
-WITHIN = frozenset({"effective n too small", "too few steps"})
+UNTRUSTED = ("impossible rate", "not finite", "ramp")
+"""Warnings with which a rate is no measurement: no verdict and no score is drawn from it."""
+
+WITHIN = frozenset({"effective n too small", "few steps"})
 """Notes on the interval within a launch: they stand with the launch, and with the entry if it has only one."""
 
 
@@ -44,7 +48,7 @@ def describe_entry(
     parts = [*([check] if check else []), *launches]
     failures = [p.failure for p in parts if p.failure is not None and p.status == "failed"]
     skips = [p.failure for p in parts if p.failure is not None and p.status == "skipped"]
-    warnings = _warnings(launches, failures, estimate)
+    warnings = [*_warnings(launches, failures, estimate), *_width_warning(estimate, (len(ok), planned), request)]
     document = {
         "key": cell["key"],
         "name": job["entry"].partition("/")[2],
@@ -62,16 +66,19 @@ def describe_entry(
         "tags": card["tags"],
         "weight": cell["weight"],
         "status": "unstable" if estimate and estimate.warnings else _status(ok, failures, skips, launches),
+        "untrusted": _untrusted(launches),
         "rate": estimate.rate if estimate else None,
         "interval": [estimate.interval.low, estimate.interval.high] if estimate and estimate.interval else None,
         "level": 0.95,
         "interval_kind": "between launches" if estimate and estimate.interval else None,
         "interval_note": note,
         "cv": finite(estimate.cv) if estimate else None,
+        "cv_n": estimate.n if estimate and estimate.cv is not None else None,
+        "pilot_n": _pilot_n(len(ok), request),
         "num_launches": len(ok),
         "planned_launches": planned,
         "rates": [launch.result.rate for launch in ok if launch.result],
-        "also": _also(ok, card.get("also") or ()),
+        "also": _also(ok, card.get("also") or (), request),
         "reference": None,
         **_resources(launches),
         "warnings": warnings,
@@ -86,12 +93,59 @@ def _estimate(ok: Sequence[Launch], request: Mapping[str, Any]) -> tuple[LaunchE
     rates = [launch.result.rate for launch in ok if launch.result]
     if not rates:
         return None, "no launch ended well"
-    pilot = sum(launch.job.launch < request.get("pilot", 5) for launch in ok)
-    if request.get("launches") is None and pilot >= 2:
-        return stein_interval(rates, pilot), "Stein's two-stage interval: the pilot's spread, all launches' mean"
-    estimate = launch_interval(rates)
-    note = "" if estimate.interval else "one launch: the spread between launches is unknown, so there is no interval"
-    return estimate, note
+    estimate = _over_launches(rates, request)
+    if estimate.interval is None:
+        return estimate, estimate.reason
+    is_auto = _pilot_n(len(rates), request) is not None
+    return estimate, "Stein's two-stage interval: the pilot's spread, all launches' mean" if is_auto else ""
+
+
+def _over_launches(rates: Sequence[float], request: Mapping[str, Any]) -> LaunchEstimate:
+    """The estimate by the stopping rule that was used."""
+    pilot_n = _pilot_n(len(rates), request)
+    return launch_interval(rates) if pilot_n is None else stein_interval(rates, pilot_n)
+
+
+def _pilot_n(num_ok: int, request: Mapping[str, Any]) -> int | None:
+    """Launches of the pilot: the first that ended well; None where the number of launches was fixed beforehand."""
+    pilot_n = min(num_ok, int(request.get("pilot", 5)))
+    return pilot_n if request.get("launches") is None and pilot_n >= 2 else None
+
+
+def _untrusted(launches: Sequence[Launch]) -> str:
+    """Why most launches are no measurement; empty where they are one."""
+    codes = [_codes(launch) & set(UNTRUSTED) for launch in launches if launch.result is not None]
+    if 2 * sum(map(bool, codes)) <= len(codes):
+        return ""
+    return ", ".join(code for code in UNTRUSTED if any(code in found for found in codes))
+
+
+def _width_warning(
+    estimate: LaunchEstimate | None, counts: tuple[int, int], request: Mapping[str, Any]
+) -> list[dict[str, str]]:
+    """What kept `--launches auto` from the width that was asked."""
+    if estimate is None or request.get("launches") is not None:
+        return []
+    width, pilot, most = float(request.get("width", 0.02)), int(request.get("pilot", 5)), _most(request)
+    half = estimate.interval.half_width_frac if estimate.interval else math.inf
+    if half <= width / 2 * (1 + 1e-6):
+        return []
+    done, planned = counts
+    if done < pilot:
+        why = f"only {done} of the pilot's {pilot} launches ended well"
+    elif done >= most:
+        why = f"at most {most} launches are made"
+    elif done < planned:
+        why = f"{done} of {planned} launches were made: the budget or a stop ended them"
+    else:
+        why = estimate.reason or "the launches that were made do not suffice"
+    reach = "unknown" if math.isinf(half) else f"±{format_percent(half)}"
+    text = f"the interval is {reach}, ±{format_percent(width / 2)} was asked: {why}"
+    return [{"code": "width not reached", "text": text}]
+
+
+def _most(request: Mapping[str, Any]) -> int:
+    return int(request.get("most_launches", 60))
 
 
 def _planned(ok: Sequence[Launch], request: Mapping[str, Any]) -> int:
@@ -99,12 +153,11 @@ def _planned(ok: Sequence[Launch], request: Mapping[str, Any]) -> int:
     if request.get("launches") is not None:
         return int(request["launches"])
     pilot = int(request.get("pilot", 5))
-    rates = [launch.result.rate for launch in ok if launch.result and launch.job.launch < pilot]
+    rates = [launch.result.rate for launch in ok if launch.result][:pilot]
     if len(rates) < pilot:
         return pilot
-    return min(
-        stein_plan(rates, width=float(request.get("width", 0.02))).num_launches, int(request.get("most_launches", 60))
-    )
+    needed = stein_plan(rates, width=float(request.get("width", 0.02))).num_launches
+    return min(needed, _most(request))
 
 
 def _status(
@@ -157,13 +210,13 @@ def _warnings(
     return found
 
 
-def _also(ok: Sequence[Launch], units: Iterable[str]) -> list[dict[str, Any]]:
+def _also(ok: Sequence[Launch], units: Iterable[str], request: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Rates in the card's further units."""
     found = []
     for unit in units:
         rates = [launch.also[unit] for launch in ok if launch.also.get(unit, 0) > 0]
         if rates:
-            estimate = launch_interval(rates)
+            estimate = _over_launches(rates, request)
             interval = [estimate.interval.low, estimate.interval.high] if estimate.interval else None
             found.append({"unit": unit, "rate": estimate.rate, "interval": interval})
     return found
@@ -199,6 +252,7 @@ def _text(entry: Mapping[str, Any]) -> str:
         return f"{name}: {words}{': ' + why['reason'] + ', ' + why['message'] if why else ''}."
     rate = f"{name}: {format_rate(entry['rate'])} {entry['unit']}/s"
     if entry["interval"] is None:
-        return f"{rate} from one launch; {entry['interval_note']}."
+        over = "one launch" if launches == 1 else f"{launches} launches"
+        return f"{rate} from {over}; {entry['interval_note']}."
     low, high = entry["interval"]
     return f"{rate} ± {spread(entry)} ({format_rate(low)} to {format_rate(high)}, 95 %, {launches} launches)."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,11 @@ from cupel.spec.job import Job
 from cupel.stats.throughput import Throughput, throughput
 
 SERIES_BINS = 400
+THROTTLED_FRAC = 0.10
+"""Share of the samples from which on a device counts as slowed down."""
+HOT_MARKS = ("thermal", "hardware", "brake")
+LIMITS = ("power cap", "application clocks")
+"""What a device runs at by its settings: to be known, but no sign that a launch differs from the next."""
 DEVICE_COLUMNS = ("memory_bytes", "util_frac", "power_w", "temperature_c", "clock_mhz")
 
 
@@ -78,7 +84,7 @@ def read_launch(folder: JobFolder, card: Mapping[str, Any]) -> Launch:
         also=_also(result, steps),
         document=document,
         failure=_failure(folder, status),
-        notes=_telemetry_notes(telemetry),
+        notes=_telemetry_notes(telemetry, job.device),
     )
 
 
@@ -185,14 +191,29 @@ def _column(rows: Sequence[Mapping[str, Any]], key: str) -> list[Any] | None:
     return values if any(value is not None for value in values) else None
 
 
-def _telemetry_notes(records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """What the sensors saw that a reader of the rate must know."""
+def _telemetry_notes(records: Sequence[Mapping[str, Any]], device: str) -> dict[str, str]:
+    """What the sensors saw that a reader of the rate must know; of devices, only the job's own."""
     notes: dict[str, str] = {}
     steal = [r["steal_frac"] for r in records if r.get("steal_frac") is not None]
     if steal and sum(steal) / len(steal) > 0.05:
         notes["stolen time"] = f"the hypervisor gave {sum(steal) / len(steal):.0%} of the processor time to others"
-    words = {w for r in records for d in r.get("devices") or [] for w in d.get("throttle") or []}
-    hot = sorted(w for w in words if "idle" not in w)
+    samples = [words for record in records if (words := _slowed(record, device)) is not None]
+    counts = Counter(word for words in samples for word in words)
+    often = {word: n / len(samples) for word, n in counts.items() if n >= THROTTLED_FRAC * len(samples)}
+    hot = sorted(word for word in often if any(mark in word for mark in HOT_MARKS))
     if hot:
-        notes["throttled"] = f"the device held its clocks back: {', '.join(hot)}"
+        listed = ", ".join(f"{word} ({often[word]:.0%} of the samples)" for word in hot)
+        notes["throttled"] = f"the device held its clocks back: {listed}"
+    for word in sorted(set(often) & set(LIMITS)):
+        notes[word] = f"the device ran at its {word} in {often[word]:.0%} of the samples"
     return notes
+
+
+def _slowed(record: Mapping[str, Any], device: str) -> list[str] | None:
+    """What slowed the job's own device in a sample; None for a processor or where it is not known."""
+    kind, _, index = device.partition(":")
+    if kind == "cpu":
+        return None
+    own: Mapping[str, Any] = next((d for d in record.get("devices") or [] if d.get("index") == int(index or 0)), {})
+    words = own.get("throttle")
+    return None if words is None else [str(word) for word in words]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cupel.spec.errors import UnknownNameError, UsageError
+from cupel.stats.side import Side
 
 SCHEMA = 1
 FOLDER = Path(__file__).parents[1] / "suites" / "references"
@@ -24,6 +25,10 @@ class Reference:
         started: when it was recorded.
         rates: rates of the launches of each cell, by the cell's key.
         digests: digest of each entry's source when it was recorded, by the cell's key.
+        units: unit of each cell's items, where the reference says it.
+        better: direction of each cell's rate, where the reference says it.
+        pilots: launches of the pilot, of the cells whose number of launches was found (`--launches auto`).
+        threads: threads of the jobs, each number once.
     """
 
     name: str
@@ -31,6 +36,20 @@ class Reference:
     started: str
     rates: Mapping[str, list[float]]
     digests: Mapping[str, str]
+    units: Mapping[str, str] = field(default_factory=dict)
+    better: Mapping[str, str] = field(default_factory=dict)
+    pilots: Mapping[str, int] = field(default_factory=dict)
+    threads: Sequence[int] = ()
+
+    def fits(self, entry: Mapping[str, Any]) -> bool:
+        """Whether it has a cell of the same work, counted in the same unit and direction."""
+        key = entry["key"]
+        is_same = self.units.get(key, entry["unit"]) == entry["unit"]
+        return key in self.rates and is_same and self.better.get(key, entry["better"]) == entry["better"]
+
+    def side(self, key: str) -> Side:
+        """The rates of a cell, for a comparison."""
+        return Side(self.rates[key], self.pilots.get(key))
 
 
 def shipped_references() -> dict[str, Path]:
@@ -57,6 +76,10 @@ def load_reference(name: str) -> Reference:
             started=data["started"],
             rates={key: [float(rate) for rate in cell["rates"]] for key, cell in cells.items()},
             digests={key: str(cell["digest"]) for key, cell in cells.items()},
+            units={key: str(cell["unit"]) for key, cell in cells.items() if "unit" in cell},
+            better={key: str(cell["better"]) for key, cell in cells.items() if "better" in cell},
+            pilots={key: int(cell["pilot_n"]) for key, cell in cells.items() if cell.get("pilot_n")},
+            threads=tuple(data.get("threads") or ()),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
@@ -66,14 +89,23 @@ def load_reference(name: str) -> Reference:
 
 def reference_of(document: Mapping[str, Any], name: str = "") -> Reference:
     """A run's own rates as a reference, from its result document."""
-    measured = [entry for entry in document["entries"] if entry["rates"]]
+    measured = _measured(document)
     return Reference(
         name=name or str(document["name"]),
         machine=str(document["machine"].get("label", "")),
         started=str(document["started"]),
         rates={entry["key"]: entry["rates"] for entry in measured},
         digests={entry["key"]: entry["digest"] for entry in measured},
+        units={entry["key"]: entry["unit"] for entry in measured},
+        better={entry["key"]: entry["better"] for entry in measured},
+        pilots={entry["key"]: entry["pilot_n"] for entry in measured if entry["pilot_n"]},
+        threads=tuple(sorted({entry["threads"] for entry in document["entries"]})),
     )
+
+
+def _measured(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Entries with rates that others may be held against."""
+    return [entry for entry in document["entries"] if entry["rates"] and not entry["untrusted"]]
 
 
 def render(document: Mapping[str, Any]) -> str:
@@ -89,11 +121,12 @@ def render(document: Mapping[str, Any]) -> str:
         "cells": {
             entry["key"]: {
                 "unit": entry["unit"],
+                "better": entry["better"],
+                **({"pilot_n": entry["pilot_n"]} if entry["pilot_n"] else {}),
                 "digest": entry["digest"],
                 "rates": [float(f"{r:.6g}") for r in entry["rates"]],
             }
-            for entry in document["entries"]
-            if entry["rates"]
+            for entry in _measured(document)
         },
     }
     return json.dumps(data, indent=1) + "\n"

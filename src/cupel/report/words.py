@@ -22,8 +22,10 @@ DASH = "—"
 DEFAULT_LEVEL = 0.95
 WIDE_FRAC = 0.25
 """From here on an interval is visibly not symmetric about its rate: rates vary by factors."""
-CALM_CODES = frozenset({"one session", "one session each", "note"})
-"""Warnings that hold for every run of their kind: said, but no sign that something is wrong with this one."""
+CALM_CODES = frozenset(
+    {"one session", "one session each", "several sessions", "note", "power cap", "application clocks"}
+)
+"""Warnings that are said, but are no sign that something is wrong with this run."""
 
 HIDDEN = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 """Marks that turn the direction of text round: nobody sees them, and they can make a name read as another."""
