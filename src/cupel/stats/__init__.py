@@ -18,6 +18,7 @@ from cupel.stats.plan_repeats import RepeatPlan as RepeatPlan
 from cupel.stats.plan_repeats import plan_repeats as plan_repeats
 from cupel.stats.score import Score as Score
 from cupel.stats.score import score as score
+from cupel.stats.session_shift import session_shift as session_shift
 from cupel.stats.side import Side as Side
 from cupel.stats.steady_state import SteadyState as SteadyState
 from cupel.stats.steady_state import steady_state as steady_state

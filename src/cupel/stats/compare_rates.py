@@ -244,7 +244,8 @@ def _welch(sides: tuple[MeanLog, MeanLog]) -> tuple[float, float, float]:
     parts = [(side.variance, side.df) for side in sides]
     df = degrees_of_freedom(parts, has_two_stages=any(side.is_two_stage for side in sides))
     pooled = sum((side.sd or 0.0) ** 2 * side.df for side in sides) / sum(side.df for side in sides)
-    return math.sqrt(sum(v for v, _ in parts)), df, math.sqrt(pooled)
+    shared = sum(side.shift**2 for side in sides)
+    return math.sqrt(sum(v for v, _ in parts) + shared), df, math.sqrt(pooled)
 
 
 def _reason(sides: tuple[MeanLog, MeanLog]) -> str:

@@ -43,10 +43,12 @@ class Side:
     Attributes:
         rates: (n,) rate of each launch in the order they were made, above 0.
         pilot_n: after `--launches auto`, how many of the first launches fixed the number; None for a fixed number.
+        shift_log: standard error of log rate that all launches of this side share (see `session_shift`), at least 0.
     """
 
     rates: ArrayLike
     pilot_n: int | None = None
+    shift_log: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class MeanLog:
         sd: standard deviation between launches of log rate that its uncertainty stands on; None where unknown.
         df: degrees of freedom of `sd`; 0 where it is unknown.
         is_two_stage: whether the number of launches followed from a pilot.
+        shift: standard error that all launches share; more launches do not make it smaller.
     """
 
     mean: float
@@ -66,6 +69,7 @@ class MeanLog:
     sd: float | None
     df: int
     is_two_stage: bool
+    shift: float = 0.0
 
     @property
     def variance(self) -> float:
@@ -95,7 +99,8 @@ def mean_log(name: str, side: ArrayLike | Side) -> MeanLog:
     used = logs if pilot_n is None else logs[:pilot_n]
     sd = float(used.std(ddof=1)) if used.size > 1 else None
     known = sd if sd is not None and sd >= LEAST_SD else None
-    return MeanLog(float(logs.mean()), logs.size, known, used.size - 1 if known else 0, pilot_n is not None)
+    shift = abs(side.shift_log) if isinstance(side, Side) else 0.0
+    return MeanLog(float(logs.mean()), logs.size, known, used.size - 1 if known else 0, pilot_n is not None, shift)
 
 
 def degrees_of_freedom(parts: Sequence[tuple[float, int]], *, has_two_stages: bool) -> float:
