@@ -259,7 +259,7 @@ def test_a_comparison_shows_both_verdicts(make_comparison):
     words = visible(text)
     assert "B against A over 8 entries" in words
     assert "4 more launches per side" in words
-    assert "only in run A, not compared: dlrm bf16" in words
+    assert "only in A, not compared: dlrm bf16" in words
     assert 'class="rope"' in text
     assert "▲ faster" in words
     assert "▼ slower" in words

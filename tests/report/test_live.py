@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 
 import pytest
@@ -198,3 +199,45 @@ def test_a_check_is_no_launch():
     live.handle(JobEnded(job("matmul", kind="sane"), "ok", "", "", None, 1.0))
     assert "matmul check (1.0 s)" in file.getvalue()
     assert next(iter(live._rows.values())).num_ok == 0
+
+
+def test_a_check_stands_in_the_row_of_its_cell():
+    small = job("matmul")
+    check = dataclasses.replace(small, kind="sane", size="tiny", launch=0)
+    live = Live(file=io.StringIO(), width=80)
+    live.handle(dataclasses.replace(planned(("matmul",)), checks={check.id: small.cell}))
+    live.handle(JobStarted(check, None))
+    assert [(row.label, row.phase) for row in live._rows.values()] == [("matmul", "checking")]
+    live.handle(JobEnded(check, "ok", "", "", None, 1.0))
+    assert len(live._rows) == 1
+
+
+def test_an_interrupted_job_is_no_failure():
+    file = io.StringIO()
+    live = Live(file=file, width=80)
+    live.handle(planned(("matmul",)))
+    live.handle(ended("matmul", status="failed", reason="interrupted", message="stopped by the user", rate=None))
+    assert "… [1/4] matmul launch 1 interrupted (4.2 s)" in file.getvalue()
+    row = next(iter(live._rows.values()))
+    assert (row.num_failed, row.sign.word) == (0, "interrupted")
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_terminal_that_is_gone_does_not_end_the_run(monkeypatch, is_terminal):
+    class Gone(io.StringIO):
+        encoding = "utf-8"
+
+        def isatty(self):
+            return is_terminal
+
+        def write(self, text):
+            raise OSError(5, f"Input/output error, {len(text)} letters lost")
+
+    monkeypatch.setenv("TERM", "xterm-256color")
+    clock = Clock()
+    with Live(file=Gone(), width=80, clock=clock) as live:
+        live.handle(planned())
+        clock.now_s = 5.0
+        live.handle(JobStarted(job("matmul"), 2))
+        live.handle(ended("matmul"))
+    assert live._is_gone

@@ -13,11 +13,12 @@ from cupel.report.words import (
     Document,
     finite,
     label_of,
+    left_out_texts,
     level_percent,
-    num,
     plain,
     ratio_interval_text,
     ratio_text,
+    settle_text,
     unit_of,
     verdict_sign,
 )
@@ -67,25 +68,27 @@ def _tiles(document: Document) -> Markup:
 def _meaning(word: str, document: Document) -> str:
     rope = rope_of(document)
     equal = f"{100 * rope:.3g} %" if rope else "0 %"
+    clear = f"the interval excludes equal, the estimate lies beyond {equal}"
     return {
-        "faster": f"B does more per second, by more than {equal}",
-        "slower": f"B does less per second, by more than {equal}",
+        "faster": f"{_does(document, 'more', 'needs less')}; {clear}",
+        "slower": f"{_does(document, 'less', 'needs more')}; {clear}",
         "equivalent": f"the interval lies within {equal} of equal",
         "undecided": "the interval does not say; more launches may",
     }.get(word, "")
 
 
+def _does(document: Document, amount: str, lower: str) -> str:
+    """`B does more per second`; `B needs less` where lower is better."""
+    ways = {entry.get("better") or "higher" for entry in document.get("entries") or ()} or {"higher"}
+    texts = {"higher": f"B does {amount} per second", "lower": f"B {lower}"}
+    return " or ".join(text for way, text in texts.items() if way in ways)
+
+
 def _notes(document: Document) -> Iterator[Markup]:
     check = STATUS["unstable"]
     yield from document_notes(document)
-    for side in ("a", "b"):
-        only = [_name(item) for item in document.get(f"only_in_{side}") or ()]
-        if only:
-            yield join((pill(check, "check"), f" only in run {side.upper()}, not compared: {', '.join(only)}"))
-
-
-def _name(item: object) -> str:
-    return label_of(item) if isinstance(item, Mapping) else plain(item)
+    for text in left_out_texts(document):
+        yield join((pill(check, "check"), f" {text}"))
 
 
 def _by_ratio(document: Document) -> list[Document]:
@@ -100,7 +103,7 @@ def _forest_section(document: Document) -> Markup:
             "section", el("h2", "Ratios"), el("p", "The runs have no entry in common.", class_="quiet"), id="forest"
         )
     strip = f" Grey strip: ±{100 * rope:.3g} %, declared practically equal." if rope else ""
-    sure = f"with {level_percent(document)} intervals, Holm over the table."
+    sure = f"with intervals that hold at {level_percent(document)} for the table as a whole (Holm)."
     words = f"Rate of B over rate of A, {sure}{strip} Shape and word carry the verdict."
     return el(
         "section",
@@ -121,7 +124,7 @@ def _table_section(document: Document) -> Markup | None:
         "rate B",
         "unit",
         "B / A",
-        "interval",
+        "interval (Holm)",
         "verdict",
         "alone",
         "p",
@@ -155,9 +158,8 @@ def _table_section(document: Document) -> Markup | None:
 
 def _row(entry: Document) -> Markup:
     sign, alone = verdict_sign(entry.get("verdict")), verdict_sign(entry.get("verdict_alone"))
-    more = finite(entry.get("num_more"))
-    is_open = more is not None and more > 0 and entry.get("verdict") == "undecided"
-    text = f"{num(int(more or 0), 'more launch', 'more launches')} per side" if is_open else ""
+    level = finite(entry.get("interval_level"))
+    at = f"at {100 * level:.4g} %; " if level is not None else ""
     return el(
         "tr",
         el("td", label_of(entry), class_="name", data_tip=plain(entry.get("text")) or None),
@@ -168,14 +170,14 @@ def _row(entry: Document) -> Markup:
         el(
             "td",
             ratio_interval_text(entry.get("interval")),
-            data_tip=f"alone: {ratio_interval_text(entry.get('interval_alone'))}",
+            data_tip=f"{at}alone: {ratio_interval_text(entry.get('interval_alone'))}",
         ),
         el("td", pill(sign)),
         el("td", f"{alone.mark} {alone.word}", class_=alone.tone),
         numeric(p_text(entry.get("p"))),
         numeric(p_text(entry.get("p_holm"))),
         el("td", f"{plain(entry.get('num_a'))}, {plain(entry.get('num_b'))}"),
-        el("td", text),
+        el("td", settle_text(entry)),
     )
 
 

@@ -32,7 +32,8 @@ RUN_COLUMNS = (
 COMPARISON_COLUMNS = (
     *("run_a", "run_b", "key", "label", "unit", "rate_a", "rate_b", "ratio", "ratio_low", "ratio_high"),
     *("alone_low", "alone_high", "p", "p_holm", "verdict", "verdict_alone", "num_a", "num_b", "num_more"),
-    *("level", "rope", "text"),
+    *("level", "rope", "text", "interval_level", "is_beyond_rope", "status_a", "status_b", "settings_differ"),
+    "not_compared",
 )
 
 
@@ -142,6 +143,7 @@ def _comparison_rows(document: Document) -> Iterator[dict[str, Any]]:
         "verdict_alone",
         "num_a",
         "num_b",
+        *("interval_level", "is_beyond_rope", "status_a", "status_b", "settings_differ", "not_compared"),
     )
     for entry in document.get("entries") or ():
         low, high = bounds(entry.get("interval")) or (None, None)
@@ -157,3 +159,5 @@ def _comparison_rows(document: Document) -> Iterator[dict[str, Any]]:
     for side in ("a", "b"):
         for label in document.get(f"only_in_{side}") or ():
             yield {**runs, "label": label, "text": f"only in run {side.upper()}"}
+    for row in document.get("unmeasured") or ():
+        yield {**runs, **{key: row.get(key) for key in ("label", "status_a", "status_b")}, "text": "not compared"}

@@ -39,14 +39,20 @@ def forest_plot(entries: Sequence[Document], rope: float | None) -> Markup:
     x = Axis(1 / top, top, 30 + LETTER_PX * min(MOST_LETTERS, letters), PLOT_RIGHT, is_log=True)
     bottom = TOP + ROW_PX * len(entries) + 6
     ticks = _ticks(x)
+    ways = {entry.get("better") or "higher" for entry in entries}
+    low, high = (
+        {"higher": ("slower", "faster"), "lower": ("faster", "slower")}[ways.pop()]
+        if len(ways) == 1
+        else ("lower", "higher")
+    )
     return el(
         "svg",
         _strip(rope, x, bottom),
         *(el("line", x1=round(x(v), 1), x2=round(x(v), 1), y1=TOP - 4, y2=bottom, class_="grid") for v in ticks),
         *(el("text", f"{v:g}×", x=round(x(v), 1), y=bottom + 16, class_="mid") for v in ticks),
         el("line", x1=x(1), x2=x(1), y1=TOP - 4, y2=bottom, class_="zero"),
-        el("text", "◀ B slower", x=x(1) - 12, y=14, class_="end"),
-        el("text", "B faster ▶", x=x(1) + 12, y=14),
+        el("text", f"◀ B {low}", x=x(1) - 12, y=14, class_="end"),
+        el("text", f"B {high} ▶", x=x(1) + 12, y=14),
         *(_row(entry, TOP + ROW_PX * (k + 0.5), x) for k, entry in enumerate(entries)),
         viewBox=f"0 0 {WIDTH} {bottom + 26:g}",
         role="img",

@@ -6,9 +6,10 @@ one part in a hundred of the time), only when something happened, and no thread 
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
@@ -28,6 +29,7 @@ ROWS_AROUND = 6
 """Lines of the screen that are not rows of the table."""
 RUNNING = Sign("▸", "running", ">", "good")
 WAITING = Sign("·", "waiting", "-", "calm")
+INTERRUPTED = Sign("…", "interrupted", ".", "calm")
 MIXED = Sign("!", "some failed", "!", "warn")
 
 
@@ -40,6 +42,7 @@ class _Row:
     num_ok: int = 0
     num_failed: int = 0
     num_skipped: int = 0
+    is_interrupted: bool = False
     launch_of: int | None = None
     launch: int | None = None
     phase: str = ""
@@ -65,6 +68,8 @@ class _Row:
             return MIXED if self.num_ok else STATUS["failed"]
         if self.num_skipped and not self.num_ok:
             return STATUS["skipped"]
+        if self.is_interrupted:
+            return INTERRUPTED
         return STATUS["ok"] if self.num_ok else WAITING
 
 
@@ -88,7 +93,7 @@ class Live:
         self._plan: Planned | None = None
         self._rows: dict[str, _Row] = {}
         self._num_jobs = self._num_ended = self._num_failed = 0
-        self._last_total_s = 0.0
+        self._is_gone = False
 
     def __enter__(self) -> Self:
         """Begin to draw, where the stream is a terminal."""
@@ -98,7 +103,8 @@ class Live:
             self._live = Drawing(
                 console=self._console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
             )
-            self._live.start()
+            with self._while_there():
+                self._live.start()
         return self
 
     def __exit__(
@@ -106,8 +112,19 @@ class Live:
     ) -> None:
         """Take the table away and give the cursor back."""
         if self._live is not None:
-            self._live.stop()
+            with self._while_there():
+                self._live.stop()
             self._live = None
+
+    @contextlib.contextmanager
+    def _while_there(self) -> Iterator[None]:
+        """Go quiet when the terminal is gone (a closed window, a lost connection): the run goes on without it."""
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            if isinstance(error, ValueError) and "closed file" not in str(error):
+                raise
+            self._is_gone = True
 
     def handle(self, event: Event) -> None:
         """Take an event in, and draw if it is time."""
@@ -139,7 +156,8 @@ class Live:
             self._say(f"{STATUS['skipped'].mark} {plain(name)} skipped: {plain(reason)}", "dim")
 
     def _row(self, job: Job) -> _Row:
-        return self._rows.setdefault(job.cell, _Row(plain(job.stem), ""))
+        cell = self._plan.checks.get(job.id, job.cell) if self._plan else job.cell
+        return self._rows.setdefault(cell, _Row(plain(job.stem), ""))
 
     def _on_started(self, event: JobStarted) -> None:
         row = self._row(event.job)
@@ -159,30 +177,36 @@ class Live:
         row.phase = ""
         self._num_ended += 1
         self._num_jobs = max(self._num_jobs, self._num_ended)
-        self._num_failed += event.status == "failed"
+        is_interrupted = event.status == "failed" and event.reason == INTERRUPTED.word
+        is_failed = event.status == "failed" and not is_interrupted
+        self._num_failed += is_failed
+        row.is_interrupted = is_interrupted
         if event.job.kind == "launch" or event.status != "ok":
             row.num_ok += event.status == "ok"
-            row.num_failed += event.status == "failed"
+            row.num_failed += is_failed
             row.num_skipped += event.status == "skipped"
         if event.job.kind == "launch" and event.rate is not None:
             row.rate = event.rate
         row.last_word = "" if event.status == "ok" else plain(event.reason) or event.status
         if self._live is None or event.status != "ok":
-            self._say(self._ended_line(event, row), "" if event.status == "ok" else STATUS[event.status].tone)
+            sign = INTERRUPTED if is_interrupted else STATUS[event.status]
+            self._say(self._ended_line(event, row, sign), "" if event.status == "ok" else sign.tone)
 
-    def _ended_line(self, event: JobEnded, row: _Row) -> str:
+    def _ended_line(self, event: JobEnded, row: _Row, sign: Sign) -> str:
         """`✓ [ 3/24] resnet50 launch 2 of 3: 12.40 images/s (4.2 s)`."""
         place = f"[{self._num_ended:>{len(str(self._num_jobs))}}/{self._num_jobs}]"
         of = "" if row.launch_of is None else f" of {row.launch_of}"
         what = "check" if event.job.kind == "sane" else f"launch {event.job.launch + 1}{of}"
         took = f"({format_duration(event.elapsed_s)})"
-        head = f"{STATUS[event.status].mark} {place} {row.label} {what}"
+        head = f"{sign.mark} {place} {row.label} {what}"
         if event.status == "ok":
             return (
                 f"{head}: {_rate_words(event.rate, row.unit)} {took}"
                 if event.job.kind == "launch"
                 else f"{head} {took}"
             )
+        if sign is INTERRUPTED:
+            return f"{head} {sign.word} {took}"
         reason, message = plain(event.reason), plain(event.message)
         words = message if message.startswith(reason) else f"{reason}: {message}".strip(": ")
         return f"{head} {event.status}, {words or 'no reason given'} {took}"
@@ -195,13 +219,16 @@ class Live:
 
     def _say(self, text: str, tone: str = "") -> None:
         """A line that stays."""
-        self._console.print(styled(text, tone))
+        if not self._is_gone:
+            with self._while_there():
+                self._console.print(styled(text, tone))
 
     def _draw_if_due(self) -> None:
-        if self._live is None or self._clock() < self._next_draw_s:
+        if self._live is None or self._is_gone or self._clock() < self._next_draw_s:
             return
         begin_s = self._clock()
-        self._live.update(self._drawing(), refresh=True)
+        with self._while_there():
+            self._live.update(self._drawing(), refresh=True)
         end_s = self._clock()
         self._next_draw_s = end_s + max(LEAST_WAIT_S, COST_SHARE * (end_s - begin_s))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from cupel.report.words import (
     DASH,
@@ -13,10 +13,12 @@ from cupel.report.words import (
     joules_text,
     label_of,
     launches_text,
+    left_out_texts,
     level_percent,
     plain,
     ratio_interval_text,
     ratio_text,
+    settle_text,
     spread,
     status_sign,
     unit_of,
@@ -78,7 +80,9 @@ def _run_lines(document: Document) -> Iterator[str]:
     else:
         yield from ("This run has no entries.", "")
     score = document.get("score") or {}
-    for text in (score.get("text"), document.get("score_note")):
+    named = ", ".join(plain(x) for x in score.get("unreferenced") or ())
+    unreferenced = f"Not in the reference, so not part of the score: {named}" if named else ""
+    for text in (score.get("text"), document.get("score_note"), unreferenced):
         if text:
             yield from (escaped(text), "")
     yield from _bullets(_run_notes(document))
@@ -136,8 +140,7 @@ def _comparison_lines(document: Document) -> Iterator[str]:
         yield f"- {side.upper()}: {', '.join(part for part in parts if part) or 'unknown'}"
     yield ""
     entries: Sequence[Document] = document.get("entries") or ()
-    level = f"{level_percent(document)} interval"
-    heads = ("entry", "rate A", "rate B", "unit", "B / A", level, "verdict", "alone", "launches A, B")
+    heads = ("entry", "rate A", "rate B", "unit", "B / A", "interval (Holm)", "verdict", "alone", "launches A, B")
     rows = [_comparison_row(entry) for entry in entries]
     yield from _table(heads, rows, frozenset({"rate A", "rate B", "B / A"}))
     rope = finite(document.get("rope"))
@@ -164,11 +167,8 @@ def _comparison_row(entry: Document) -> tuple[str, ...]:
 
 def _comparison_notes(document: Document) -> Iterator[str]:
     for entry in document.get("entries") or ():
-        more = finite(entry.get("num_more"))
-        if more and more > 0 and entry.get("verdict") == "undecided":
-            yield f"{escaped(label_of(entry))}: {more:.0f} more launches per side needed"
-    for side in ("a", "b"):
-        only = [label_of(x) if isinstance(x, Mapping) else plain(x) for x in document.get(f"only_in_{side}") or ()]
-        if only:
-            yield f"only in {side.upper()}, not compared: {escaped(', '.join(only))}"
+        text = settle_text(entry)
+        if text:
+            yield f"{escaped(label_of(entry))}: {escaped(text)}"
+    yield from map(escaped, left_out_texts(document))
     yield from map(escaped, warning_texts(document))

@@ -85,7 +85,13 @@ def _entries_tile(document: Document) -> Markup:
     ]
     words = ", ".join(f"{counts[s]} {status_sign(s).word}" for s in shown)
     planned = {finite(e.get("planned_launches")) for e in document.get("entries") or ()} - {None}
-    each = f"{max(int(p) for p in planned if p is not None)} launches each, interleaved" if planned else ""
+    counts_of = sorted(int(p) for p in planned if p is not None)
+    span = (
+        f"{counts_of[0]} to {counts_of[-1]}"
+        if counts_of and counts_of[0] != counts_of[-1]
+        else f"{max(counts_of, default=0)}"
+    )
+    each = f"{span} launches each, interleaved" if planned else ""
     return tile("entries", join(parts), words, "" if planned == {1.0} else each)
 
 
@@ -95,8 +101,7 @@ def _energy_tile(document: Document) -> Markup:
     took = f"{format_duration(wall)} of wall time" if wall is not None else ""
     if energy is None:
         return tile("energy", "not measurable", took, tone="quiet")
-    mean = f"mean {energy / wall:.4g} W, " if wall else ""
-    return tile("energy", joules_text(energy), mean + took)
+    return tile("energy", joules_text(energy), f"over the stepping; {took}" if took else "over the stepping")
 
 
 def _quality_tile(document: Document) -> Markup:
@@ -131,7 +136,8 @@ def _notes(document: Document) -> Iterator[Markup]:
     careful = [
         pair
         for pair in entries
-        if pair[1].get("status") not in of_status and (pair[1].get("warnings") or pair[1].get("failures"))
+        if pair[1].get("status") not in of_status
+        and (pair[1].get("failures") or any(w.get("code") not in CALM_CODES for w in pair[1].get("warnings") or ()))
     ]
     yield from _entry_notes(of_status["failed"], pill(failed), MOST_NOTES)
     yield from _entry_notes(of_status["unstable"], pill(check, "unstable"), MOST_ALIKE)

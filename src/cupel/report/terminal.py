@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from cupel.report.console import STYLES, Column, fitted_table, hanging, open_console, styled
@@ -13,16 +13,19 @@ from cupel.report.words import (
     STATUS,
     Document,
     Sign,
+    calm_texts,
     entry_notes,
     failure_text,
     finite,
     joules_text,
     label_of,
     launches_text,
+    left_out_texts,
     level_percent,
     plain,
     ratio_interval_text,
     ratio_text,
+    settle_text,
     spread,
     status_sign,
     tail_of,
@@ -85,7 +88,7 @@ def show_comparison(document: Document, *, file: TextIO, width: int | None = Non
     entries: Sequence[Document] = document.get("entries") or ()
     console.print()
     if entries:
-        console.print(fitted_table(_comparison_columns(document, entries), console.width))
+        console.print(fitted_table(_comparison_columns(entries), console.width))
         console.print()
     rope = finite(document.get("rope"))
     equal = f" Ratios within {100 * rope:.3g} % of one are practically equal." if rope else ""
@@ -139,6 +142,9 @@ def _score_lines(document: Document) -> Iterator[str]:
     if not text and not note:
         yield "No score."
     floored, floor = finite(score.get("floored")), finite(score.get("floor"))
+    unreferenced = [plain(x) for x in score.get("unreferenced") or ()]
+    if unreferenced:
+        yield f"Not in the reference, so not part of the score: {', '.join(unreferenced)}"
     if score.get("missing") and floored is not None and floor is not None:
         yield f"With what is missing at the declared floor of {floor:g} of the reference: {ratio_text(floored)}"
 
@@ -149,9 +155,10 @@ def _run_notes(document: Document) -> Iterator[tuple[Sign, str]]:
     for entry in document.get("entries") or ():
         sign = status_sign(entry.get("status"))
         calm = NOTE if sign.tone in ("good", "calm") else sign
+        quiet = calm_texts(entry)
         serious = STATUS["unstable"] if entry.get("warnings") and calm is NOTE else calm
         for note in entry_notes(entry):
-            yield serious, f"{label_of(entry)}: {note}"
+            yield NOTE if note in quiet else serious, f"{label_of(entry)}: {note}"
     for skipped in document.get("skipped") or ():
         yield STATUS["skipped"], f"{plain(skipped.get('name'))} skipped: {plain(skipped.get('reason'))}"
     if document.get("status") == "partial":
@@ -189,7 +196,7 @@ def _price_line(document: Document) -> str:
     return f"{took}, energy {'not measurable' if energy == DASH else energy}"
 
 
-def _comparison_columns(document: Document, entries: Sequence[Document]) -> list[Column]:
+def _comparison_columns(entries: Sequence[Document]) -> list[Column]:
     """The comparison's table."""
     columns = [
         Column("entry", least=14),
@@ -197,7 +204,7 @@ def _comparison_columns(document: Document, entries: Sequence[Document]) -> list
         Column("rate B", justify="right", drop=2),
         Column("unit", least=8, drop=4),
         Column("B / A", justify="right"),
-        Column(f"{level_percent(document)} interval", drop=1),
+        Column("interval (Holm)", drop=1),
         Column("verdict"),
         Column("alone", drop=5),
     ]
@@ -221,11 +228,8 @@ def _comparison_columns(document: Document, entries: Sequence[Document]) -> list
 def _comparison_notes(document: Document, entries: Sequence[Document]) -> Iterator[tuple[Sign, str]]:
     """What is undecided and would settle it, what only one run has, warnings."""
     for entry in entries:
-        more = finite(entry.get("num_more"))
-        if more and more > 0 and entry.get("verdict") == "undecided":
-            yield verdict_sign("undecided"), f"{label_of(entry)}: {more:.0f} more launches per side needed"
-    for side in ("a", "b"):
-        only = [label_of(x) if isinstance(x, Mapping) else plain(x) for x in document.get(f"only_in_{side}") or ()]
-        if only:
-            yield STATUS["unstable"], f"only in {side.upper()}, not compared: {', '.join(only)}"
+        text = settle_text(entry)
+        if text:
+            yield verdict_sign("undecided"), f"{label_of(entry)}: {text}"
+    yield from ((STATUS["unstable"], text) for text in left_out_texts(document))
     yield from _document_notes(document)

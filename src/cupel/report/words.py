@@ -247,6 +247,44 @@ def warning_texts(holder: Document) -> Iterator[str]:
             yield text
 
 
+def calm_texts(holder: Document) -> set[str]:
+    """Those of its warnings that are no sign that something is wrong."""
+    return {
+        text
+        for w in holder.get("warnings") or ()
+        if w.get("code") in CALM_CODES
+        for text in warning_texts({"warnings": [w]})
+    }
+
+
+def settle_text(entry: Document) -> str:
+    """What would settle an undecided entry of a comparison; empty for one that is decided.
+
+    Example:
+        >>> settle_text({"verdict": "undecided", "num_more": 4}), settle_text({"verdict": "undecided"})
+        ('about 4 more launches per side', 'how many more launches is not known')
+    """
+    if entry.get("verdict") != "undecided":
+        return ""
+    if entry.get("not_compared"):
+        return f"not compared: {plain(entry['not_compared'])}"
+    more = finite(entry.get("num_more"))
+    if more is None:
+        note = plain(entry.get("interval_note"))
+        return "how many more launches is not known" + (f" ({note})" if note else "")
+    return f"about {num(int(more), 'more launch', 'more launches')} per side" if more > 0 else ""
+
+
+def left_out_texts(document: Document) -> Iterator[str]:
+    """What a comparison could not compare: in one run only, or without a rate in one of them."""
+    for side in ("a", "b"):
+        only = [label_of(x) if isinstance(x, Mapping) else plain(x) for x in document.get(f"only_in_{side}") or ()]
+        if only:
+            yield f"only in {side.upper()}, not compared: {', '.join(only)}"
+    for row in document.get("unmeasured") or ():
+        yield f"{label_of(row)}: not compared, {plain(row.get('status_a'))} in A, {plain(row.get('status_b'))} in B"
+
+
 def failure_text(failure: Document) -> str:
     """`out of memory: 3 GiB asked for`."""
     reason, message = plain(failure.get("reason")), plain(failure.get("message"))
