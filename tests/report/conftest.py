@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from cupel.ledger.records import RecordWriter
+from cupel.ledger.run_folder import RunFolder
+from cupel.report.document import build_document
+from cupel.spec.card import Workload
+from cupel.spec.job import Job
 
 GIB = 2**30
 NAMES = ("matmul", "memory_copy", "resnet50", "bert", "llama", "unet_diffusion", "dlrm", "ppo")
@@ -263,3 +271,93 @@ def make_failed() -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def make_comparison() -> Callable[..., dict[str, Any]]:
     return invent_comparison
+
+
+SIZES = {"n": 1}
+MACHINE = {"label": "a machine", "host": "here", "hardware": {"num_cores": 2}, "software": {}}
+
+
+def card(**changes: object) -> dict[str, object]:
+    values = {
+        "measures": "x",
+        "unit": "calls",
+        "better": "higher",
+        "source": "a test",
+        "tiny": SIZES,
+        "small": SIZES,
+        "full": SIZES,
+    }
+    return dataclasses.asdict(Workload(**{**values, **changes}))  # type: ignore[arg-type]
+
+
+class Book:
+    """Writes a run folder by hand."""
+
+    def __init__(
+        self,
+        out: Path,
+        names: tuple[str, ...] = ("a",),
+        *,
+        changes: dict[str, object] | None = None,
+        **request: object,
+    ) -> None:
+        """`changes`: of every card (`card`), cell (`cell`), job (`job`) or of the plan (`plan`)."""
+        new: dict[str, dict[str, object]] = {key: {} for key in ("card", "cell", "job", "plan")} | (changes or {})
+        about = {"source": "/x.py", "digest": "0", **new["job"]}
+        self.jobs = {name: Job(entry=f"workload/{name}", **about) for name in names}
+        made = card(also=("tokens",), **new["card"])
+        cells = [
+            {"key": job.cell, "job": job.as_dict(), "card": made, "label": name, "weight": 1.0, **new["cell"]}
+            for name, job in self.jobs.items()
+        ]
+        plan = {
+            "request": {"launches": 3, "pilot": 5, "width": 0.02, **request},
+            "cells": cells,
+            "reference": "",
+            "scores": ["cupel"],
+            **new["plan"],
+        }
+        self.folder = RunFolder.create(
+            out, "test", {"kind": "run", "name": "test", "plan": plan, "machine": MACHINE, "cupel": "0", "code": "c0"}
+        )
+
+    def launch(
+        self,
+        name: str,
+        index: int,
+        seconds: list[float],
+        *,
+        at_s: float = 1000.0,
+        items: float = 1.0,
+        ends: bool = True,
+        peak: dict[str, float] | None = None,
+        **telemetry: object,
+    ) -> None:
+        job = dataclasses.replace(self.jobs[name], launch=index, seed=index)
+        folder = self.folder.job(job)
+        supervisor = RecordWriter(folder.path / "supervisor.jsonl")
+        supervisor.write("start", t=at_s + index)
+        supervisor.write("telemetry", t=at_s + 1 + index, elapsed_s=1.0, **telemetry)
+        rank = RecordWriter(folder.rank_path / "events.jsonl")
+        now = 0.0
+        for number, step in enumerate(seconds):
+            now += step
+            rank.write("step", i=number, s=step, n=items, end_s=now, also={"tokens": 7 * items})
+        if ends:
+            rank.write("result", setup_s=0.5, peak_rss_bytes=2**20, peak=peak)
+            supervisor.write("end", t=at_s + 10 + index, status="ok", elapsed_s=9.0)
+
+    def fail(self, name: str, index: int, reason: str = "crashed", status: str = "failed") -> None:
+        job = dataclasses.replace(self.jobs[name], launch=index, seed=index)
+        folder = self.folder.job(job)
+        supervisor = RecordWriter(folder.path / "supervisor.jsonl")
+        supervisor.write("failure", reason=reason, message="it broke", log_tail=["line"])
+        supervisor.write("end", t=5.0, status=status, elapsed_s=1.0)
+
+    def document(self, **options: str) -> dict[str, object]:
+        return build_document(RunFolder(self.folder.path), **options)
+
+
+@pytest.fixture
+def book_of() -> type[Book]:
+    return Book

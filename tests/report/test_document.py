@@ -2,96 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import random
-from pathlib import Path
 
 import pytest
 
-from cupel.ledger.records import RecordWriter
 from cupel.ledger.run_folder import RunFolder
 from cupel.report import reference
 from cupel.report.comparison import build_comparison
 from cupel.report.comparison import exit_code as comparison_exit_code
 from cupel.report.document import build_document, exit_code
-from cupel.spec.card import Workload
 from cupel.spec.errors import NothingToRunError, UnknownNameError
-from cupel.spec.job import Job
-
-SIZES = {"n": 1}
-MACHINE = {"label": "a machine", "host": "here", "hardware": {"num_cores": 2}, "software": {}}
-
-
-def card(**changes: object) -> dict[str, object]:
-    values = {
-        "measures": "x",
-        "unit": "calls",
-        "better": "higher",
-        "source": "a test",
-        "tiny": SIZES,
-        "small": SIZES,
-        "full": SIZES,
-    }
-    return dataclasses.asdict(Workload(**{**values, **changes}))  # type: ignore[arg-type]
-
-
-class Book:
-    """Writes a run folder by hand."""
-
-    def __init__(
-        self, out: Path, names: tuple[str, ...] = ("a",), *, machine: dict[str, object] = MACHINE, **request: object
-    ) -> None:
-        self.jobs = {name: Job(entry=f"workload/{name}", source="/x.py", digest="0") for name in names}
-        cells = [
-            {"key": job.cell, "job": job.as_dict(), "card": card(also=("tokens",)), "label": name, "weight": 1.0}
-            for name, job in self.jobs.items()
-        ]
-        plan = {
-            "request": {"launches": 3, "pilot": 5, "width": 0.02, **request},
-            "cells": cells,
-            "reference": "",
-            "scores": ["cupel"],
-        }
-        self.folder = RunFolder.create(
-            out, "test", {"kind": "run", "name": "test", "plan": plan, "machine": machine, "cupel": "0"}
-        )
-
-    def launch(
-        self, name: str, index: int, seconds: list[float], *, items: float = 1.0, ends: bool = True, **telemetry: object
-    ) -> None:
-        job = dataclasses.replace(self.jobs[name], launch=index, seed=index)
-        folder = self.folder.job(job)
-        supervisor = RecordWriter(folder.path / "supervisor.jsonl")
-        supervisor.write("start", t=1000.0 + index)
-        supervisor.write("telemetry", t=1001.0 + index, elapsed_s=1.0, **telemetry)
-        rank = RecordWriter(folder.rank_path / "events.jsonl")
-        now = 0.0
-        for number, step in enumerate(seconds):
-            now += step
-            rank.write("step", i=number, s=step, n=items, end_s=now, also={"tokens": 7 * items})
-        if ends:
-            rank.write("result", setup_s=0.5, peak_rss_bytes=2**20)
-            supervisor.write("end", t=1010.0 + index, status="ok", elapsed_s=9.0)
-
-    def fail(self, name: str, index: int, reason: str = "crashed") -> None:
-        job = dataclasses.replace(self.jobs[name], launch=index, seed=index)
-        folder = self.folder.job(job)
-        supervisor = RecordWriter(folder.path / "supervisor.jsonl")
-        supervisor.write("failure", reason=reason, message="it broke", log_tail=["line"])
-        supervisor.write("end", t=5.0, status="failed", elapsed_s=1.0)
-
-    def document(self, **options: str) -> dict[str, object]:
-        return build_document(RunFolder(self.folder.path), **options)
 
 
 def noisy(rng: random.Random, mean: float, n: int = 60, spread: float = 0.01) -> list[float]:
     return [mean * math.exp(rng.gauss(0, spread)) for _ in range(n)]
 
 
-def test_a_rate_is_items_over_time_between_launches(tmp_path):
-    book = Book(tmp_path)
+def test_a_rate_is_items_over_time_between_launches(book_of, tmp_path):
+    book = book_of(tmp_path)
     for index, mean in enumerate((0.010, 0.0101, 0.0099)):
         book.launch("a", index, [5.0] + [mean] * 60, items=2)
     entry = book.document()["entries"][0]
@@ -105,8 +35,8 @@ def test_a_rate_is_items_over_time_between_launches(tmp_path):
     assert entry["status"] == "ok"
 
 
-def test_stalls_stay_in_the_rate(tmp_path):
-    book = Book(tmp_path)
+def test_stalls_stay_in_the_rate(book_of, tmp_path):
+    book = book_of(tmp_path)
     steps = [0.01] * 100
     steps[10::10] = [0.11] * len(steps[10::10])
     for index in range(3):
@@ -116,8 +46,8 @@ def test_stalls_stay_in_the_rate(tmp_path):
     assert rate < 0.6 * 100
 
 
-def test_one_launch_has_a_rate_and_no_interval_and_says_so(tmp_path):
-    book = Book(tmp_path, launches=1)
+def test_one_launch_has_a_rate_and_no_interval_and_says_so(book_of, tmp_path):
+    book = book_of(tmp_path, launches=1)
     book.launch("a", 0, noisy(random.Random(1), 0.01))
     document = book.document()
     entry = document["entries"][0]
@@ -128,8 +58,8 @@ def test_one_launch_has_a_rate_and_no_interval_and_says_so(tmp_path):
     assert document["status"] == "complete"
 
 
-def test_a_launch_cut_short_is_not_counted_and_the_run_is_partial(tmp_path):
-    book = Book(tmp_path)
+def test_a_launch_cut_short_is_not_counted_and_the_run_is_partial(book_of, tmp_path):
+    book = book_of(tmp_path)
     rng = random.Random(2)
     book.launch("a", 0, noisy(rng, 0.01))
     book.launch("a", 1, noisy(rng, 0.01))
@@ -140,15 +70,15 @@ def test_a_launch_cut_short_is_not_counted_and_the_run_is_partial(tmp_path):
     assert exit_code(document) == 0, "what is missing is no failure"
 
 
-def test_a_failed_entry_makes_the_score_incomplete_never_zero_never_silent(tmp_path, monkeypatch):
+def test_a_failed_entry_makes_the_score_incomplete_never_zero_never_silent(book_of, tmp_path, monkeypatch):
     rng = random.Random(3)
-    base = Book(tmp_path, ("a", "b"))
+    base = book_of(tmp_path, ("a", "b"))
     for name in "ab":
         for index in range(3):
             base.launch(name, index, noisy(rng, 0.01))
     path = tmp_path / "base.json"
     path.write_text(reference.render(base.document()))
-    book = Book(tmp_path, ("a", "b"))
+    book = book_of(tmp_path, ("a", "b"))
     for index in range(3):
         book.launch("a", index, noisy(rng, 0.005))
         book.fail("b", index)
@@ -161,9 +91,9 @@ def test_a_failed_entry_makes_the_score_incomplete_never_zero_never_silent(tmp_p
     assert exit_code(document) == 1
 
 
-def test_a_run_folder_serves_as_reference_and_the_ratio_to_itself_is_one(tmp_path):
+def test_a_run_folder_serves_as_reference_and_the_ratio_to_itself_is_one(book_of, tmp_path):
     rng = random.Random(4)
-    book = Book(tmp_path)
+    book = book_of(tmp_path)
     for index in range(3):
         book.launch("a", index, noisy(rng, 0.01))
     document = book.document(reference=str(book.folder.path))
@@ -173,9 +103,9 @@ def test_a_run_folder_serves_as_reference_and_the_ratio_to_itself_is_one(tmp_pat
         book.document(reference="laptop")
 
 
-def test_an_entry_that_the_reference_lacks_is_named_and_not_scored(tmp_path):
+def test_an_entry_that_the_reference_lacks_is_named_and_not_scored(book_of, tmp_path):
     rng = random.Random(5)
-    base, book = Book(tmp_path, ("a",)), Book(tmp_path, ("a", "b"))
+    base, book = book_of(tmp_path, ("a",)), book_of(tmp_path, ("a", "b"))
     for index in range(3):
         base.launch("a", index, noisy(rng, 0.01))
         book.launch("a", index, noisy(rng, 0.01))
@@ -183,15 +113,15 @@ def test_an_entry_that_the_reference_lacks_is_named_and_not_scored(tmp_path):
     result = book.document(reference=str(base.folder.path))["score"]
     assert result["unreferenced"] == ["b"]
     assert result["of"] == 1
-    other = Book(tmp_path, ("c",))
+    other = book_of(tmp_path, ("c",))
     other.launch("c", 0, noisy(rng, 0.01))
     document = other.document(reference=str(base.folder.path))
     assert document["score"] is None
     assert "none of these entries" in document["score_note"]
 
 
-def test_launches_that_ramp_or_have_impossible_rates_are_unstable(tmp_path):
-    book = Book(tmp_path)
+def test_launches_that_ramp_or_have_impossible_rates_are_unstable(book_of, tmp_path):
+    book = book_of(tmp_path)
     for index in range(3):
         book.launch("a", index, [1 / (100 + 40 * k) for k in range(60)])
     entry = book.document()["entries"][0]
@@ -199,8 +129,8 @@ def test_launches_that_ramp_or_have_impossible_rates_are_unstable(tmp_path):
     assert any(w["code"] == "ramp" for w in entry["warnings"])
 
 
-def test_others_at_work_are_seen(tmp_path):
-    book = Book(tmp_path)
+def test_others_at_work_are_seen(book_of, tmp_path):
+    book = book_of(tmp_path)
     for index in range(3):
         book.launch("a", index, noisy(random.Random(index), 0.01), cpu_frac=0.9, tree_cpu_frac=1.0)
     codes = [w["code"] for w in book.document()["warnings"]]
@@ -208,9 +138,9 @@ def test_others_at_work_are_seen(tmp_path):
     assert "one session" in codes
 
 
-def test_the_auto_interval_is_steins(tmp_path):
+def test_the_auto_interval_is_steins(book_of, tmp_path):
     rng = random.Random(6)
-    book = Book(tmp_path, launches=None, width=0.5)
+    book = book_of(tmp_path, launches=None, width=0.5)
     for index in range(5):
         book.launch("a", index, noisy(rng, 0.01 * math.exp(rng.gauss(0, 0.02))))
     document = book.document()
@@ -220,8 +150,8 @@ def test_the_auto_interval_is_steins(tmp_path):
     assert document["status"] == "complete"
 
 
-def test_the_document_is_strict_json_and_is_the_same_again_after_a_move(tmp_path):
-    book = Book(tmp_path)
+def test_the_document_is_strict_json_and_is_the_same_again_after_a_move(book_of, tmp_path):
+    book = book_of(tmp_path)
     for index in range(3):
         book.launch("a", index, noisy(random.Random(index), 0.01))
     first = book.document()
@@ -231,9 +161,9 @@ def test_the_document_is_strict_json_and_is_the_same_again_after_a_move(tmp_path
     assert json.dumps({**first, "run": ""}, allow_nan=False) == json.dumps({**second, "run": ""}, allow_nan=False)
 
 
-def test_a_comparison_says_slower_and_exits_by_it(tmp_path):
+def test_a_comparison_says_slower_and_exits_by_it(book_of, tmp_path):
     rng = random.Random(7)
-    books = [Book(tmp_path, ("a", "b")) for _ in range(2)]
+    books = [book_of(tmp_path, ("a", "b")) for _ in range(2)]
     for book, factor in zip(books, (1.0, 1.1), strict=True):
         for index in range(5):
             book.launch("a", index, noisy(rng, 0.01 * factor * math.exp(rng.gauss(0, 0.002))))
@@ -249,8 +179,8 @@ def test_a_comparison_says_slower_and_exits_by_it(tmp_path):
     assert "1 slower (a)" in comparison["headline"]
 
 
-def test_one_launch_on_a_side_is_undecided(tmp_path):
-    books = [Book(tmp_path, launches=1), Book(tmp_path)]
+def test_one_launch_on_a_side_is_undecided(book_of, tmp_path):
+    books = [book_of(tmp_path, launches=1), book_of(tmp_path)]
     books[0].launch("a", 0, noisy(random.Random(1), 0.01))
     for index in range(3):
         books[1].launch("a", index, noisy(random.Random(index), 0.02))
@@ -259,8 +189,8 @@ def test_one_launch_on_a_side_is_undecided(tmp_path):
     assert entry["interval"] is None
 
 
-def test_runs_without_common_work_cannot_be_compared(tmp_path):
-    books = [Book(tmp_path, ("a",)), Book(tmp_path, ("b",))]
+def test_runs_without_common_work_cannot_be_compared(book_of, tmp_path):
+    books = [book_of(tmp_path, ("a",)), book_of(tmp_path, ("b",))]
     books[0].launch("a", 0, [0.01] * 50)
     books[1].launch("b", 0, [0.01] * 50)
     with pytest.raises(NothingToRunError, match="A has a; B has b"):

@@ -89,19 +89,20 @@ def _pilot_rows(run: Path) -> list[dict[str, Any]]:
     """Spread and seconds per launch of each entry of a run."""
     folder = RunFolder(run)
     document = build_document(folder)
-    jobs = {job.path.name: job for job in folder.jobs()}
     rows = []
     for entry in document["entries"]:
         if not entry["cv"]:
-            print(f"{entry['label']}: left out, fewer than 2 launches ended well.", file=sys.stderr)
+            print(f"{entry['label']}: left out, {_why_left_out(entry)}.", file=sys.stderr)
             continue
-        launches = [jobs[launch["job"]] for launch in entry["launches"] if launch["status"] == "ok"]
+        launches = [
+            JobFolder(folder.path / "jobs" / launch["job"]) for launch in entry["launches"] if launch["status"] == "ok"
+        ]
         seconds = statistics.mean(_seconds(job) for job in launches)
         rows.append(
             {
                 "label": entry["label"],
                 "cv": entry["cv"],
-                "cv_limit": cv_limit(entry["cv"], entry["num_launches"]),
+                "cv_limit": cv_limit(entry["cv"], entry["cv_n"]),
                 "num_launches": entry["num_launches"],
                 "seconds_per_launch": seconds,
                 "best_stepping_s": best_stepping_s(launches, seconds),
@@ -110,6 +111,12 @@ def _pilot_rows(run: Path) -> list[dict[str, Any]]:
     if not rows:
         raise NothingToRunError(f"{run} has no entry with 2 launches; a spread needs at least 2, better 5.")
     return rows
+
+
+def _why_left_out(entry: dict[str, Any]) -> str:
+    if entry["num_launches"] < 2:
+        return "fewer than 2 launches ended well"
+    return str(entry["interval_note"] or "the spread between its launches is not known")
 
 
 def _seconds(job: JobFolder) -> float:
