@@ -36,7 +36,7 @@ def build_comparison(a: Mapping[str, Any], b: Mapping[str, Any], rope: float = 0
         names = [sorted({entry["label"] for entry in run["entries"]}) for run in (a, b)]
         raise NothingToRunError(
             f"The runs have no measured work in common: A has {', '.join(names[0])}; B has {', '.join(names[1])}. "
-            "Compare runs of the same entries and size."
+            + (" ".join(f"{w['text']}." for w in warnings) or "Compare runs of the same entries and size.")
         )
     rows = _compared(measured, rope)
     entries = [_row(pair, rows[key]) for key, pair in measured.items()]
