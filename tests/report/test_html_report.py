@@ -277,3 +277,22 @@ def test_a_comparison_without_intervals_or_ratios(make_comparison):
     assert "no ratio" in words
     comparison["entries"] = []
     assert "no entry in common" in visible(render_comparison(comparison))
+
+
+def test_a_comparison_of_what_should_be_low_says_so(make_comparison):
+    comparison = make_comparison(num_entries=1)
+    comparison["entries"][0]["better"] = "lower"
+    words = visible(render_comparison(comparison))
+    assert "B needs less" in words
+    assert "◀ B faster" in words
+    assert "does more per second" not in words
+    assert "interval (Holm)" in words
+
+
+def test_launches_that_differ_between_entries_are_a_range(make_run):
+    run = make_run(num_devices=1)
+    for entry, planned in zip(run["entries"], (5, 37, 5, 5, 12, 5, 5, 5), strict=True):
+        entry["planned_launches"] = planned
+    words = visible(render_run(run))
+    assert "5 to 37 launches each" in words
+    assert "mean " not in words.partition("over the stepping")[0][-200:]

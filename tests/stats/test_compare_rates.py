@@ -45,7 +45,8 @@ def test_welch_by_hand() -> None:
     [
         (1.10, 0.01, 5, "faster", True),
         (0.90, 0.01, 5, "slower", True),
-        (1.02, 0.01, 5, "faster", False),
+        (1.03, 0.01, 8, "faster", True),
+        (1.02, 0.01, 5, "undecided", False),
         (1.002, 0.003, 8, "equivalent", False),
         (1.006, 0.002, 20, "equivalent", False),
         (1.009, 0.004, 8, "undecided", False),

@@ -148,7 +148,7 @@ def _row(pair: Pair, row: RateComparison) -> dict[str, Any]:
         "interval_alone": [row.interval.low, row.interval.high] if row.interval and not not_compared else None,
         "interval_note": not_compared or row.reason,
         "is_beyond_rope": row.is_beyond_rope and not not_compared,
-        "p": None if not_compared else row.p,
+        "p": None if not_compared else row.p_beyond,
         "p_holm": row.p_adjusted,
         "verdict": outcome,
         "verdict_alone": "undecided" if not_compared else row.verdict,
@@ -172,11 +172,7 @@ def _row_text(row: Mapping[str, Any], rope: float) -> str:
     if words == "undecided":
         words += f", {more_text(row['num_more'])}"
     elif words != "equivalent":
-        words += (
-            f" by more than {format_percent(rope)}"
-            if row["is_beyond_rope"]
-            else f" (the interval excludes equal; the estimate lies beyond {format_percent(rope)})"
-        )
+        words += f" by more than {format_percent(rope)}"
     unstable = " and ".join(side.upper() for side in ("a", "b") if row[f"status_{side}"] == "unstable")
     careful = f"; unstable in {unstable}" if unstable else ""
     return f"{row['label']}: {words}; {rates} ({sure}){careful}"

@@ -68,7 +68,7 @@ def _tiles(document: Document) -> Markup:
 def _meaning(word: str, document: Document) -> str:
     rope = rope_of(document)
     equal = f"{100 * rope:.3g} %" if rope else "0 %"
-    clear = f"the interval excludes equal, the estimate lies beyond {equal}"
+    clear = f"the interval lies wholly beyond {equal}"
     return {
         "faster": f"{_does(document, 'more', 'needs less')}; {clear}",
         "slower": f"{_does(document, 'less', 'needs more')}; {clear}",

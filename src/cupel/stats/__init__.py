@@ -20,7 +20,6 @@ from cupel.stats.score import Score as Score
 from cupel.stats.score import score as score
 from cupel.stats.session_shift import session_shift as session_shift
 from cupel.stats.side import Side as Side
-from cupel.stats.steady_state import SteadyState as SteadyState
 from cupel.stats.steady_state import steady_state as steady_state
 from cupel.stats.stein import SteinPlan as SteinPlan
 from cupel.stats.stein import stein_interval as stein_interval

@@ -9,13 +9,11 @@ Formula
 Verdict of B relative to A (rope = region of practical equivalence, 1 %
 to each side unless given: 1 / 1.01 to 1.01)
     equivalent    the interval lies wholly inside the rope
-    faster/slower the interval excludes 1 and the ratio lies outside the
-                  rope: a difference that is there and that matters
+    faster/slower the interval lies wholly outside the rope: a difference
+                  that is there and is larger than what does not matter
     undecided     everything else, and always with 1 launch on a side; then
                   it says how many more launches per side would settle it,
                   if ratio and spread are as estimated (90 % power)
-    `beyond the rope` is said in addition when the whole interval lies
-    outside the rope: the difference is at least that large.
     With better = "lower" (times, bytes) a ratio below 1 is "faster".
 
 A table of comparisons
@@ -58,6 +56,7 @@ class RateComparison:
         ratio: geometric mean of B / geometric mean of A.
         interval: of the ratio; None when the spread of a side is unknown (`reason` says why).
         p: two-sided p-value of "the ratio is 1"; None without interval.
+        p_beyond: p-value of "the ratio is inside the rope", doubled so that it matches the interval; None likewise.
         p_equivalence: p-value of "the ratio is not inside the rope", doubled so that it matches the interval.
         verdict: of B relative to A.
         is_beyond_rope: whether the whole interval lies outside the rope; in a table, the adjusted one.
@@ -73,10 +72,10 @@ class RateComparison:
         sd_log: pooled standard deviation between launches of log rate; None without interval.
         text: the comparison in one line.
         reason: why there is no interval; empty when there is one.
-        p_adjusted: in a table, Holm-adjusted `p`; None outside of one or without interval.
+        p_adjusted: in a table, Holm-adjusted `p_beyond`; None outside of one or without interval.
         p_equivalence_adjusted: in a table, Holm-adjusted `p_equivalence`.
         interval_adjusted: in a table, the interval at the level at which Holm tested this entry's difference; it
-            excludes 1 exactly when the difference stands in the table.
+            lies outside the rope exactly when the difference stands in the table.
         interval_equivalence: in a table, the interval at the level at which Holm tested this entry's equivalence; it
             lies inside the rope exactly when the equivalence stands in the table.
         verdict_adjusted: in a table, the verdict that stands there; None outside of one.
@@ -85,6 +84,7 @@ class RateComparison:
     ratio: float
     interval: Interval | None
     p: float | None
+    p_beyond: float | None
     p_equivalence: float | None
     verdict: Outcome
     is_beyond_rope: bool
@@ -137,20 +137,22 @@ def compare_rates(
         raise UsageError(f"rope = {rope}, better = {better!r}; expected rope of at least 0, 'higher' or 'lower'.")
     sides = (mean_log("a", a), mean_log("b", b))
     effect = sides[1].mean - sides[0].mean
-    interval = p = p_equal = se = df = sd = more = None
+    interval = p = p_beyond = p_equal = se = df = sd = more = None
     outcome: Outcome = "undecided"
     reason = _reason(sides)
     if not reason:
         se, df, sd = _welch(sides)
         interval = interval_of(effect, (se, df), level, f"Welch t on logs, df = {df:.1f}")
-        p, p_equal = t_p_value(effect, se, df), equivalence_p_value(effect, se, df, rope)
-        outcome = decide(effect, (p, p_equal), rope, level=level, better=better)
+        p = t_p_value(effect, se, df)
+        p_beyond, p_equal = beyond_p_value(effect, se, df, rope), equivalence_p_value(effect, se, df, rope)
+        outcome = decide(effect, (p_beyond, p_equal), level=level, better=better)
         have = min(side.n for side in sides)
         more = 0 if outcome != "undecided" else launches_more(effect, (sd, have), rope, levels=(level, level))
     return RateComparison(
         ratio=exponential(effect),
         interval=interval,
         p=p,
+        p_beyond=p_beyond,
         p_equivalence=p_equal,
         verdict=outcome,
         is_beyond_rope=is_beyond(interval, rope),
@@ -171,18 +173,23 @@ def compare_rates(
 def decide(
     effect: float,
     p_values: tuple[float, float],
-    rope: float,
     *,
     level: float,
     better: Literal["higher", "lower"],
 ) -> Outcome:
     """Read the verdict off the log ratio and the p-values of difference and equivalence (raw or adjusted)."""
-    p, p_equal = p_values
+    p_beyond, p_equal = p_values
     if p_equal <= 1 - level:
         return "equivalent"
-    if p > 1 - level or abs(effect) <= math.log1p(rope):
+    if p_beyond > 1 - level:
         return "undecided"
     return "faster" if (effect > 0) == (better == "higher") else "slower"
+
+
+def beyond_p_value(effect: float, se: float, df: float, rope: float) -> float:
+    """Two-sided p-value against the rope's nearer edge: at most 1 - level exactly when the interval is beyond it."""
+    excess = abs(effect) - math.log1p(rope)
+    return t_p_value(excess, se, df) if excess > 0 else 1.0
 
 
 def equivalence_p_value(effect: float, se: float, df: float, rope: float) -> float:
@@ -219,7 +226,7 @@ def launches_more(effect: float, seen: tuple[float, int], rope: float, *, levels
     """
     sd, have = seen
     room = math.log1p(rope) - abs(effect)
-    gap = abs(effect) if room < 0 else room
+    gap = abs(room)
     if gap < sd / 10:  # thousands of launches
         return None
     power, level = (PLAN_POWER, levels[0]) if room < 0 else ((1 + PLAN_POWER) / 2, levels[1])

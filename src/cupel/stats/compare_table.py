@@ -56,7 +56,7 @@ def compare_table(
         name: compare_rates(a, b, rope=rope, level=level, better=ways.get(name, "higher"))
         for name, (a, b) in pairs.items()
     }
-    p = np.array([math.nan if row.p is None else row.p for row in rows.values()])
+    p = np.array([math.nan if row.p_beyond is None else row.p_beyond for row in rows.values()])
     q = np.array([math.nan if row.p_equivalence is None else row.p_equivalence for row in rows.values()])
     adjusted = np.column_stack([holm(p), holm(q)])
     levels = np.column_stack([_levels(p, level), _levels(q, level)])
@@ -83,7 +83,7 @@ def _row(row: RateComparison, p_values: Floats, own_levels: Floats, level: float
     p, q = p_values.tolist()
     levels = (float(own_levels[0]), float(own_levels[1]))
     effect, error, method = row.log_ratio, (row.se_log, row.df), f"{row.interval.method}, Holm"
-    outcome = decide(effect, (p, q), row.rope, level=level, better=row.better)
+    outcome = decide(effect, (p, q), level=level, better=row.better)
     interval = interval_of(effect, error, levels[0], method)
     seen = (row.sd_log, min(row.n_a, row.n_b))
     return replace(
