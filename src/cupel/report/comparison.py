@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from cupel.report.entry import UNSTABLE
 from cupel.spec.errors import NothingToRunError
 from cupel.spec.units import format_percent, format_rate
 from cupel.stats.compare_rates import RateComparison, compare_rates, more_text
@@ -221,7 +222,8 @@ def _entry_warnings(measured: Mapping[str, Pair]) -> Iterator[dict[str, str]]:
             continue
         for side, entry in zip("AB", pair, strict=True):
             if entry["status"] == "unstable":
-                why = "; ".join(list(dict.fromkeys(w["text"] for w in entry["warnings"]))[:2])
+                serious = [w["text"] for w in entry["warnings"] if w["code"] in {*UNSTABLE, "failed launches"}]
+                why = "; ".join(list(dict.fromkeys(serious))[:2])
                 yield {"code": "unstable", "text": f"{label} is unstable in {side}" + (f": {why}" if why else "")}
 
 
