@@ -204,3 +204,20 @@ def test_weights_of_zero_and_other_threads_are_said(book_of, tmp_path):
     wide = fill(book_of(tmp_path, changes={"job": {"threads": 4}}), "a", seed=1)
     warnings = wide.document(reference=str(base.folder.path))["warnings"]
     assert any(w["code"] == "reference threads" and "4 here, 1 in" in w["text"] for w in warnings)
+
+
+def test_what_the_machine_does_by_itself_is_not_attributed(book_of, tmp_path):
+    base, moved = fill(book_of(tmp_path), "a", 0.01, 6), fill(book_of(tmp_path), "a", 0.0104, 6, 1)
+    documents = [base.document(), moved.document()]
+    assert build_comparison(*documents)["entries"][0]["verdict"] == "slower"
+    for document, null_s in zip(documents, (1e-5, 1.04e-5), strict=True):
+        for launch in document["entries"][0]["launches"]:
+            launch["null_s"] = null_s
+    comparison = build_comparison(*documents)
+    assert comparison["session_shift"] == pytest.approx(math.log(1.04))
+    assert comparison["entries"][0]["verdict"] == "undecided"
+    assert "null workload took 4.0 % longer in B" in comparison["warnings"][0]["text"]
+    documents[1]["machine"] = {**documents[1]["machine"], "host": "another"}
+    other = build_comparison(*documents)
+    assert other["session_shift"] is None, "between machines it is part of what is measured"
+    assert other["entries"][0]["verdict"] == "slower"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -11,9 +12,12 @@ from cupel.spec.errors import NothingToRunError
 from cupel.spec.units import format_percent, format_rate
 from cupel.stats.compare_rates import RateComparison, compare_rates, more_text
 from cupel.stats.compare_table import compare_table
+from cupel.stats.session_shift import session_shift
 from cupel.stats.side import Side
 
 SCHEMA = 1
+SHIFT_SAID = 0.003
+"""Shift of the machine from which it is said; the null workload repeats to about half a percent."""
 Entry: TypeAlias = Mapping[str, Any]
 Pair: TypeAlias = tuple[Entry, Entry]
 LOST = {"failed": "failed", "skipped": "skipped", "pending": "not measured"}
@@ -34,12 +38,17 @@ def build_comparison(a: Mapping[str, Any], b: Mapping[str, Any], rope: float = 0
     pairs, warnings = _pairs(a["entries"], b["entries"])
     measured = {key: pair for key, pair in pairs.items() if pair[0]["rates"] and pair[1]["rates"]}
     if not measured:
+        words = [tuple(LOST.get(e["status"], e["status"]) for e in pair) for pair in pairs.values()]
+        lost = [f"{x['label']} is {u} in A and {v} in B" for (x, _), (u, v) in zip(pairs.values(), words, strict=True)]
+        if lost:
+            raise NothingToRunError(f"No work was measured in both runs: {'; '.join(lost)}.")
         names = [sorted({entry["label"] for entry in run["entries"]}) for run in (a, b)]
         raise NothingToRunError(
             f"The runs have no measured work in common: A has {', '.join(names[0])}; B has {', '.join(names[1])}. "
             + (" ".join(f"{w['text']}." for w in warnings) or "Compare runs of the same entries and size.")
         )
-    rows = _compared(measured, rope)
+    shift = machine_shift(a, b)
+    rows = _compared(measured, rope, shift or 0.0)
     entries = [_row(pair, rows[key]) for key, pair in measured.items()]
     unmeasured = [
         {"label": x["label"], "status_a": x["status"], "status_b": y["status"]}
@@ -59,14 +68,17 @@ def build_comparison(a: Mapping[str, Any], b: Mapping[str, Any], rope: float = 0
         "only_in_a": [e["label"] for e in a["entries"] if e["key"] not in keys[1] | _keys(pairs, 0)],
         "only_in_b": [e["label"] for e in b["entries"] if e["key"] not in keys[0] | _keys(pairs, 1)],
         "unmeasured": unmeasured,
-        "warnings": [*warnings, *_entry_warnings(measured), *_warnings(a, b)],
+        "session_shift": shift,
+        "warnings": [*warnings, *_shift_warnings(shift), *_entry_warnings(measured), *_warnings(a, b)],
     }
 
 
 def exit_code(comparison: Mapping[str, Any]) -> int:
-    """3 where an entry is slower that does the same work with the same settings, else 0."""
+    """3 where an entry with the same work and settings is slower, 1 where one failed in B only, else 0."""
     slower = [entry for entry in comparison["entries"] if entry["verdict"] == "slower"]
-    return 3 if any(not entry["settings_differ"] for entry in slower) else 0
+    if any(not entry["settings_differ"] for entry in slower):
+        return 3
+    return int(any(e["status_b"] == "failed" != e["status_a"] for e in comparison["unmeasured"]))
 
 
 def _keys(pairs: Mapping[str, Pair], side: int) -> set[str]:
@@ -106,10 +118,32 @@ def _measure(entry: Entry) -> str:
     return f"{entry['unit']}, {entry['better']} is better"
 
 
-def _compared(measured: Mapping[str, Pair], rope: float) -> dict[str, RateComparison]:
+def machine_shift(a: Mapping[str, Any], b: Mapping[str, Any]) -> float | None:
+    """How far the machine itself moved from A to B, by its null workload; None for two machines, or where not recorded.
+
+    Between different machines such a difference is part of what is measured.
+    """
+    hosts = [(run["machine"].get("host"), (run["machine"].get("hardware") or {}).get("cpu")) for run in (a, b)]
+    if hosts[0] != hosts[1] or not hosts[0][0]:
+        return None
+    nulls = [[n["null_s"] for e in run["entries"] for n in e["launches"] if n.get("null_s")] for run in (a, b)]
+    return session_shift(*nulls)
+
+
+def _shift_warnings(shift: float | None) -> list[dict[str, str]]:
+    if shift is None or abs(shift) < SHIFT_SAID:
+        return []
+    took = f"{format_percent(abs(math.expm1(shift)))} {'longer' if shift > 0 else 'less'}"
+    text = f"the machine itself moved: its null workload took {took} in B; so much is not attributed to an entry"
+    return [{"code": "machine moved", "text": f"{text}. Runs of another hour would settle smaller differences"}]
+
+
+def _compared(measured: Mapping[str, Pair], rope: float, shift: float) -> dict[str, RateComparison]:
     """The table over what can be trusted, and bare ratios of the rest, which have no part in Holm's correction."""
     trusted = {key: pair for key, pair in measured.items() if not _distrust(pair)}
-    sides = {key: tuple(Side(entry["rates"], entry["pilot_n"]) for entry in pair) for key, pair in measured.items()}
+    sides = {
+        key: (Side(x["rates"], x["pilot_n"]), Side(y["rates"], y["pilot_n"], shift)) for key, (x, y) in measured.items()
+    }
     table = compare_table(
         {key: (sides[key][0], sides[key][1]) for key in trusted},
         rope,

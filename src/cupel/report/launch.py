@@ -67,6 +67,7 @@ def read_launch(folder: JobFolder, card: Mapping[str, Any]) -> Launch:
         "launch": job.launch,
         "status": status,
         "started": _iso(folder.last("start")),
+        "null_s": (folder.last("start") or {}).get("null_s"),
         **_numbers(result, steps),
         "setup_s": done.get("setup_s"),
         "first_step_s": steps.seconds[0] if steps.seconds else None,
