@@ -162,3 +162,23 @@ def test_units_cancel_and_swapping_inverts(seed: int, k: int, n: int, unit: floa
 def test_what_cannot_be_scored_is_refused(rates: dict[str, list[float]], options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"expected|at least 0"):
         score(rates, REFERENCE, **options)  # type: ignore[arg-type]
+
+
+def test_a_disturbance_of_all_entries_at_once_is_in_the_interval() -> None:
+    rng = np.random.default_rng(4)
+    held = 0
+    draws = 1500
+    for _ in range(draws):
+        common = rng.normal(0, 0.1, 3)
+        rates = {name: np.exp(rng.normal(0, 0.01, 3) + common) for name in "abcdefgh"}
+        reference = {name: np.exp(rng.normal(0, 0.01, 8)) for name in "abcdefgh"}
+        interval = score(rates, reference).interval
+        assert interval is not None
+        held += interval.contains(1.0)
+    assert held / draws > 0.95 - 3 * (0.95 * 0.05 / draws) ** 0.5
+
+
+def test_entries_with_different_numbers_of_launches_are_taken_as_independent() -> None:
+    result = score({"a": [1.0, 1.1, 1.2], "b": [1.0, 1.1]}, {"a": [1.0, 1.01], "b": [1.0, 1.01]})
+    assert result.interval is not None
+    assert result.df != 2

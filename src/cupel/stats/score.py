@@ -12,6 +12,9 @@ Interval
     reference's; weights squared; degrees of freedom by Welch and
     Satterthwaite; Student's t. It speaks of these entries on this machine.
     After `--launches auto` the spread is the pilot's (`cupel explain side`).
+    Where all entries have the same number of launches, the score of each
+    round of launches is taken too: what disturbs all entries at once is in
+    it. The wider of the two intervals is shown.
     If any entry or its reference has a single launch, or launches that are
     equal to the last digit, its spread is unknown and there is no interval.
     A second interval treats the entries as a sample of "other entries like
@@ -102,6 +105,7 @@ class _Cell:
     weight: float
     log_ratio: float
     sides: tuple[MeanLog, MeanLog]  # the launches, and the reference's
+    sign: int  # of a higher rate
 
     @property
     def is_unspread(self) -> bool:
@@ -145,7 +149,7 @@ def score(
         if name in handed
     ]
     missing = tuple(name for name in asked if name not in handed)
-    mean, se, df = _combine(cells)
+    mean, se, df = _wider(_combine(cells), _over_rounds(cells, (rates, reference)), level)
     reason = _reason(cells)
     value = exponential(mean) if cells else None
     method = f"launches, Welch-Satterthwaite t, df = {df:.1f}"
@@ -191,8 +195,8 @@ def _cell(name: str, weight: float, values: tuple[MeanLog, ArrayLike | Side], di
     if not has_launch(values[1]):
         raise UsageError(f"reference[{name!r}] is empty; leave the entry out of the reference instead.")
     sides = (values[0], mean_log(f"reference[{name!r}]", values[1]))
-    ratio = (sides[0].mean - sides[1].mean) * (1 if direction == "higher" else -1)
-    return _Cell(name, weight, ratio, sides)
+    sign = 1 if direction == "higher" else -1
+    return _Cell(name, weight, (sides[0].mean - sides[1].mean) * sign, sides, sign)
 
 
 def _combine(cells: list[_Cell]) -> tuple[float, float, float]:
@@ -205,6 +209,44 @@ def _combine(cells: list[_Cell]) -> tuple[float, float, float]:
     parts = [((cell.weight / total) ** 2 * side.variance, side.df) for cell, side in sides]
     df = degrees_of_freedom(parts, has_two_stages=any(side.is_two_stage for _, side in sides))
     return mean, math.sqrt(sum(v for v, _ in parts)), df
+
+
+def _over_rounds(cells: list[_Cell], sides: tuple[Rates, Rates]) -> tuple[float, float, float] | None:
+    """The same from the score of each round, which whatever disturbs all entries at once moves as a whole.
+
+    None for a single entry, and where on no side all entries have the same number of launches.
+    """
+    total = sum(cell.weight for cell in cells)
+    parts: list[tuple[float, int]] = []
+    has_rounds = False
+    for number, rates in enumerate(sides):
+        logs = [np.log(np.asarray(_plain(rates[cell.name]), dtype=np.float64)) for cell in cells]
+        size = logs[0].size if logs else 0
+        if len(cells) > 1 and size > 1 and all(row.size == size for row in logs):
+            has_rounds = True
+            rounds = sum(cell.sign * cell.weight / total * row for cell, row in zip(cells, logs, strict=True))
+            parts.append((float(np.var(rounds, ddof=1)) / size, size - 1))
+        else:
+            known = [(cell.weight, cell.sides[number]) for cell in cells if cell.sides[number].sd is not None]
+            parts += [((weight / total) ** 2 * side.variance, side.df) for weight, side in known]
+    if not has_rounds:
+        return None
+    mean = sum(cell.weight * cell.log_ratio for cell in cells) / total
+    return mean, math.sqrt(sum(v for v, _ in parts)), degrees_of_freedom(parts, has_two_stages=False)
+
+
+def _wider(
+    alone: tuple[float, float, float], together: tuple[float, float, float] | None, level: float
+) -> tuple[float, float, float]:
+    """The estimate with the wider interval: entries taken as independent, or rounds taken whole."""
+    if together is None:
+        return alone
+    halves = [t_quantile(level, df) * se if se > 0 else 0.0 for _, se, df in (alone, together)]
+    return together if halves[1] > halves[0] else alone
+
+
+def _plain(values: ArrayLike | Side | None) -> ArrayLike:
+    return values.rates if isinstance(values, Side) else values  # type: ignore[return-value]
 
 
 def _interval(mean: float, half: float, level: float, method: str) -> Interval:
