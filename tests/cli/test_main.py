@@ -63,6 +63,12 @@ def test_version_is_one_everywhere(capsys: pytest.CaptureFixture[str]) -> None:
         (["list", "--knd=workload"], "No option named '--knd'. Close: --kind"),
         (["list", "surplus"], "unexpected argument 'surplus'"),
         (["list", "--kind", "wrk"], "choose from"),
+        (["compare", "a", "b", "--rope", "-1%"], "'-1%' is no fraction; expected 0, a percentage"),
+        (["compare", "a", "b", "--rope=-0.5"], "'-0.5' is no fraction; expected 0, a percentage"),
+        (["compare", "a", "b", "--rope", "0"], "a is no run folder"),
+        (["run", "matmul", "--dry-run", "--out", ""], "argument --out: is empty"),
+        (["power", "--pilot", "a", "--cv", "1%"], "not allowed with argument"),
+        (["report", "a", "--out", ""], "argument --out: is empty"),
         (["show"], "the following arguments are required: ENTRY|SUITE"),
     ],
 )
@@ -128,6 +134,61 @@ def test_a_closed_pipe_is_quiet() -> None:
         )
     assert done.stderr == ""
     assert done.returncode == _main.BROKEN_PIPE
+
+
+def test_what_rich_makes_of_a_closed_pipe_is_a_closed_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(args: object) -> int:
+        try:
+            raise BrokenPipeError  # noqa: TRY301
+        except BrokenPipeError:
+            raise SystemExit(1)  # noqa: B904  (as rich does it)
+
+    module = types.SimpleNamespace(__doc__="A verb.", add_arguments=lambda _parser: None, main=run)
+    monkeypatch.setitem(sys.modules, "cupel.cli.list", module)
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert main(["list"]) == _main.BROKEN_PIPE
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("words", [["list"], ["list", "--help"], ["show", "matmul"]], ids=" ".join)
+def test_a_full_disk_is_no_fault_of_cupel(words: list[str]) -> None:
+    with open("/dev/full", "wb") as full:  # noqa: PTH123
+        done = subprocess.run(
+            [sys.executable, "-m", "cupel", *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, "cupel: stdout cannot be written: No space left on device.\n")
+
+
+def test_an_oserror_while_stdout_is_well_is_a_fault(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_verb(monkeypatch, OSError(28, "No space left on device"))
+    monkeypatch.delenv("CUPEL_DEBUG", raising=False)
+    assert main(["list"]) == 1
+    assert "unexpected OSError" in capsys.readouterr().err
+
+
+def test_what_stdout_cannot_encode_becomes_its_nearest_sign(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+
+    def run(args: object) -> int:
+        sys.stdout.write("1.5 \u00d7 \u2014 \u4e2d\n")
+        return 0
+
+    module = types.SimpleNamespace(__doc__="A verb.", add_arguments=lambda _parser: None, main=run)
+    monkeypatch.setitem(sys.modules, "cupel.cli.list", module)
+    assert main(["list"]) == 0
+    assert raw.getvalue() == b"1.5 x - \\u4e2d\n"
+
+
+def test_help_of_a_verb_is_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "--help"]) == 0
+    expected = capsys.readouterr().out
+    assert main(["help", "show"]) == 0
+    assert capsys.readouterr().out == expected
+    assert main(["help", "shw"]) == 2
+    assert "Close: show" in capsys.readouterr().err
 
 
 def test_output_that_is_no_file_can_be_dropped(monkeypatch: pytest.MonkeyPatch) -> None:

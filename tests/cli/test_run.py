@@ -139,6 +139,7 @@ def test_a_dry_run_runs_nothing_and_says_what_it_would(entry, tmp_path, capsys):
         (["matmul", "--exclude", "nothing"], "No entry or tag to exclude named"),
         (["matmul", "--reference", "dgx"], "No reference named"),
         (["./absent.py"], "No file named"),
+        (["./"], "'./' is no .py or .toml file"),
     ],
 )
 def test_what_cannot_be_asked_is_answered_with_what_can(arguments, words, tmp_path, capsys):
@@ -250,7 +251,7 @@ def test_resume_refuses_other_code_unless_told(entry, tmp_path):
     content["code"] = "another"
     (run / "run.json").write_text(json.dumps(content))
     refused = cupel("resume", str(run))
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "code of cupel differs" in refused.stderr
     assert cupel("resume", str(run), "--anyway").returncode == 0
     Path(entry).write_text(WORKLOAD + "\n# changed\n")
@@ -275,7 +276,7 @@ def test_compare_exits_by_what_it_finds(entry, tmp_path):
 
 def test_a_run_is_not_read_from_what_is_none(tmp_path, capsys):
     for verb in ("report", "resume"):
-        assert main([verb, str(tmp_path)]) == 1
+        assert main([verb, str(tmp_path)]) == 2
         assert "is no run folder" in capsys.readouterr().err
 
 

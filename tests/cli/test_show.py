@@ -51,6 +51,15 @@ def test_a_file_outside_any_package_is_shown_by_its_path(
     assert "cupel run ./mine.py" in capsys.readouterr().out
 
 
+def test_a_suite_is_run_by_the_name_it_was_shown_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.toml").write_text('title = "M"\n[[entries]]\nrun = "matmul"\n')
+    assert main(["show", "./mine.toml"]) == 0
+    assert "cupel run ./mine.toml" in capsys.readouterr().out
+
+
 def test_an_unknown_name_lists_the_close_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "matmull"]) == 2
     assert "Close: matmul" in capsys.readouterr().err

@@ -44,3 +44,8 @@ def test_no_fit_names_close_words_and_exits_2(capsys: pytest.CaptureFixture[str]
 def test_private_names_are_not_found(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["where", "_check_cells"]) == 2
     capsys.readouterr()
+
+
+def test_nonsense_is_answered_without_far_fetched_names(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["where", "xqzwvkjp"]) == 2
+    assert capsys.readouterr().err == "cupel: No place named 'xqzwvkjp'. Or search the text: grep -rn WORD src\n"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cupel.spec.catalog import Catalog, Folder, install_line, load_catalog, missing_extras, read_entry
-from cupel.spec.errors import CardError, UnknownNameError
+from cupel.spec.errors import CardError, UsageError
 from cupel.spec.job import digest_text
 from cupel.spec.suite import Suite
 
@@ -123,6 +123,9 @@ def test_find_takes_stem_kind_and_path(tmp_path: Path, monkeypatch: pytest.Monke
         ("suite/good", "No suite named 'good'. There is a workload of that name."),
         ("wrkload/good", "No kind named 'wrkload'. Close: workload."),
         ("./oter.py", "No file named './oter.py'. Close: other.py"),
+        ("/etc/passwd", "'/etc/passwd' is no .py or .toml file; expected such a file, or a name."),
+        ("./t.sh", "is no .py or .toml file"),
+        ("../room", "is no .py or .toml file"),
         ("./good.py", "A name means one thing"),
         ("two words.py", "its name 'two words' should be letters"),
     ],
@@ -136,7 +139,7 @@ def test_an_unknown_name_lists_the_close_ones(
     write(tmp_path, "two words.py", CARD + BODY)
     write(tmp_path, "good.py", CARD + BODY)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises((UnknownNameError, CardError)) as caught:
+    with pytest.raises(UsageError) as caught:
         Catalog([Folder(tmp_path / "room", None)]).find(name)
     assert expected in str(caught.value)
 

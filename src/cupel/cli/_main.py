@@ -11,15 +11,20 @@ import ast
 import functools
 import importlib
 import os
+import re
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from cupel import __version__
 from cupel.cli._entries import reflowed, wrapped
+from cupel.cli._output import drop_output, flush_output, is_output_full, make_encodable
 from cupel.spec.errors import CupelError, UnknownNameError
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 FOLDER = Path(__file__).parent
 INTERRUPTED = 130
@@ -31,7 +36,7 @@ ORDER = ("list", "show", "run", "resume", "report", "compare", "power", "doctor"
 
 HELP = """\
 usage: cupel VERB [options]
-       cupel VERB --help
+       cupel VERB --help          (or: cupel help VERB)
        cupel --version
 
 Measures AI machines and compares ML methods, and says how sure it is.
@@ -55,11 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 ok, 1 a job failed, 2 usage, 3 contradicted or slower, 4 nothing could run, 130 interrupted.
     """
     words = sys.argv[1:] if argv is None else list(argv)
+    make_encodable()
     try:
-        code = _dispatch(words)
-        sys.stdout.flush()
-    except SystemExit as stop:  # argparse: --help, or a usage error that it has already shown
-        return stop.code if isinstance(stop.code, int) else USAGE
+        code = _exit_code(words)
+        flush_output()
     except CupelError as error:
         print(f"cupel: {error}", file=sys.stderr)
         return error.exit_code
@@ -67,9 +71,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("cupel: interrupted.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        _drop_output()
+        drop_output()
         return BROKEN_PIPE
     except Exception as error:  # the last resort: a traceback is for those who ask for one
+        if is_output_full(error):
+            drop_output()
+            print(f"cupel: stdout cannot be written: {getattr(error, 'strerror', error)}.", file=sys.stderr)
+            return 1
         if os.environ.get("CUPEL_DEBUG") == "1":
             raise
         _report_fault(words, error)
@@ -91,6 +99,7 @@ class Parser(argparse.ArgumentParser):
         width = min(80, shutil.get_terminal_size().columns)
         formatter = functools.partial(argparse.RawDescriptionHelpFormatter, width=width, max_help_position=26)
         super().__init__(prog=prog, description=description, formatter_class=formatter, allow_abbrev=False)
+        self._negative_number_matcher = re.compile(r"-\.?\d")  # -1% is a value to be judged, and no option
 
     def parse_words(self, words: Sequence[str]) -> argparse.Namespace:
         """The arguments in a command's words; a usage error where one is unknown."""
@@ -104,13 +113,32 @@ class Parser(argparse.ArgumentParser):
             )
         return args
 
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        """Write help or a usage error; an stdout that takes nothing is no secret."""
+        if message and file is not None and file is sys.stdout:
+            file.write(message)
+        else:
+            super()._print_message(message, file)
+
     def error(self, message: str) -> NoReturn:
         """Say what was wrong and what was expected, and exit with 2."""
         usage = self.format_usage().strip()
         self.exit(USAGE, f"{self.prog}: {message}\n{usage}\nMore: {self.prog} --help\n")
 
 
+def _exit_code(words: list[str]) -> int:
+    """The exit code of a command, also where argparse or rich leave by SystemExit."""
+    try:
+        return _dispatch(words)
+    except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):  # what rich makes of a closed pipe
+            raise stop.__context__ from None
+        return stop.code if isinstance(stop.code, int) else USAGE  # argparse: --help, or an error already shown
+
+
 def _dispatch(words: list[str]) -> int:
+    if words[:1] == ["help"] and len(words) > 1:
+        words = [words[1], "--help"]
     if not words or words[0] in ("-h", "--help", "help"):
         lines = (wrapped(summary, " " * 12, f"  {verb:<10}") for verb, summary in verbs().items())
         print(HELP.format(verbs="\n".join(lines)), end="")
@@ -134,14 +162,6 @@ def _summary(path: Path) -> str:
     except (OSError, SyntaxError) as error:
         return f"(broken: {error})"[:60]
     return text.partition("\n")[0].rstrip(".")
-
-
-def _drop_output() -> None:
-    """Send what is left in the buffer nowhere, so that the interpreter's own flush at exit is quiet."""
-    try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError):  # stdout is no file: nothing will be flushed
-        return
 
 
 def _report_fault(words: list[str], error: Exception) -> None:

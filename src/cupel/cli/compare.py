@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("a", type=Path, metavar="RUN_A", help="the run to compare with")
     parser.add_argument("b", type=Path, metavar="RUN_B", help="the run that is judged")
     parser.add_argument(
-        "--rope", default="1%", help="differences up to this are of no practical importance (default 1%%)"
+        "--rope", default="1%", help="differences up to this are of no practical importance; may be 0 (default 1%%)"
     )
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     parser.add_argument(
@@ -31,8 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Compare and print."""
+    rope = parse_fraction(args.rope, or_zero=True)
     documents = [build_document(RunFolder(path)) for path in (args.a, args.b)]
-    comparison = build_comparison(documents[0], documents[1], parse_fraction(args.rope))
+    comparison = build_comparison(documents[0], documents[1], rope)
     form = "json" if args.json else args.format
     if form == "text":
         terminal.show_comparison(comparison, file=sys.stdout)

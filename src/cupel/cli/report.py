@@ -6,11 +6,14 @@ Needs the run folder only, not torch and not the machine that it was measured on
 from __future__ import annotations
 
 import argparse
+import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
+from cupel.cli._entries import wrapped
+from cupel.cli._output import given_path, write_file
 from cupel.cli._page import write_page
 from cupel.ledger.run_folder import RunFolder
 from cupel.report import csv, html, json, markdown, reference, terminal
@@ -35,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reference", default="", metavar="RUN|NAME", help="what the score is relative to, instead of the run's own"
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write there instead of stdout")
+    parser.add_argument("--out", type=given_path, metavar="FILE", help="write there instead of stdout")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -43,22 +46,28 @@ def main(args: argparse.Namespace) -> int:
     if len(args.runs) > 1 and args.format in ("html", "reference"):
         raise UsageError(f"--format {args.format} takes one run; {len(args.runs)} were given.")
     documents = [build_document(RunFolder(run), args.reference) for run in args.runs]
-    out = args.out.open("w", encoding="utf-8") if args.out else sys.stdout
-    try:
-        if args.format == "json" and len(documents) > 1:
-            out.write(json.render({"schema": 1, "kind": "runs", "runs": documents}))
-        elif args.format == "text":
-            for document in documents:
-                terminal.show_run(document, file=out)
-            if len(documents) == 1 and args.out is None:
-                _refresh_page(documents[0], args.runs[0])
-        else:
-            for document in documents:
-                out.write(FORMATS[args.format](document))
-    finally:
-        if args.out:
-            out.close()
+    out: TextIO = sys.stdout if args.out is None else io.StringIO()
+    if args.format == "json" and len(documents) > 1:
+        out.write(json.render({"schema": 1, "kind": "runs", "runs": documents}))
+    elif args.format == "text":
+        _show(documents, out)
+    else:
+        out.writelines(FORMATS[args.format](document) for document in documents)
+    if isinstance(out, io.StringIO) and args.out is not None:
+        write_file(args.out, out.getvalue())
+    elif args.format == "text" and len(documents) == 1 and not args.reference:
+        _refresh_page(documents[0], args.runs[0])
     return max(exit_code(document) for document in documents)
+
+
+def _show(documents: Sequence[dict[str, Any]], out: TextIO) -> None:
+    """Runs as text; of several, each under a line that says which it is."""
+    for k, document in enumerate(documents):
+        if len(documents) > 1:
+            machine, started = document["machine"].get("label") or "an unknown machine", document["started"]
+            gap = "\n\n" if k else ""
+            out.write(f"{gap}{document['run']}\n{wrapped(f'on {machine}, started {started}', '  ')}\n\n")
+        terminal.show_run(document, file=out)
 
 
 def _refresh_page(document: dict[str, Any], run: Path) -> None:

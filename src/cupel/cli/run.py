@@ -10,10 +10,13 @@ import argparse
 import dataclasses
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import cupel
 from cupel.cli._carry_out import add_output_arguments, carry_out
+from cupel.cli._entries import table, wrapped
+from cupel.cli._output import given_path
 from cupel.ledger.run_folder import RunFolder
 from cupel.measure.machine import describe_machine
 from cupel.report.document import find_reference
@@ -21,13 +24,16 @@ from cupel.run.code import code_digest
 from cupel.run.device import resolve_device
 from cupel.run.make_plan import make_plan
 from cupel.run.order import launch_order
-from cupel.run.plan import Plan, Request
+from cupel.run.plan import START_S, Plan, Request
 from cupel.spec.card import SIZES
-from cupel.spec.catalog import load_catalog
-from cupel.spec.errors import UnknownNameError, UsageError
+from cupel.spec.catalog import Catalog, load_catalog
+from cupel.spec.errors import CupelError, UnknownNameError, UsageError
+from cupel.spec.job import Job
+from cupel.spec.suite import Suite
 from cupel.spec.units import format_duration, parse_duration, parse_fraction
 
 SCHEMA = 1
+WIDTH = "2%"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting or a number of the size"
     )
     parser.add_argument("--launches", default="3", metavar="N|auto", help="launches of each entry (default 3)")
-    parser.add_argument("--width", default="2%", help="with --launches auto: width of interval to reach (default 2%%)")
+    parser.add_argument("--width", help=f"with --launches auto: width of interval to reach (default {WIDTH}%)")
     parser.add_argument("--budget", metavar="TIME", help="start no launch that would end after this, such as 20min")
     parser.add_argument(
         "--device", default="auto", help="cpu, cuda:0, ... (default: an accelerator where there is one)"
@@ -54,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--exclude", action="append", default=[], metavar="NAME|TAG", help="leave these out")
     parser.add_argument("--reference", default="", metavar="RUN|NAME", help="what the score is relative to")
     parser.add_argument(
-        "--out", type=Path, default=Path("runs"), metavar="DIR", help="where run folders go (default ./runs)"
+        "--out", type=given_path, default=Path("runs"), metavar="DIR", help="where run folders go (default ./runs)"
     )
     parser.add_argument("--dry-run", action="store_true", help="print the jobs and the time they need; run nothing")
     add_output_arguments(parser)
@@ -65,7 +71,11 @@ def main(args: argparse.Namespace) -> int:
     request = _request(args)
     if request.reference:
         find_reference(request.reference)
-    plan = make_plan(request, load_catalog())
+    catalog = load_catalog()
+    plan = make_plan(request, catalog)
+    _check_reference(plan, catalog)
+    if args.width and request.launches is not None:
+        print("note: --width has no effect without --launches auto.", file=sys.stderr)
     if args.dry_run:
         return _show_plan(plan, as_json=args.json)
     for note in plan.notes:
@@ -81,6 +91,18 @@ def main(args: argparse.Namespace) -> int:
     return carry_out(plan, RunFolder.create(args.out, plan.name, content), args)
 
 
+def _check_reference(plan: Plan, catalog: Catalog) -> None:
+    """Refuse a suite's reference that is not there, before anything is run for it."""
+    if plan.request.reference or not plan.reference:
+        return
+    try:
+        find_reference(plan.reference)
+    except CupelError as error:
+        found = [catalog.find(name) for name in plan.request.names]
+        files = [str(suite.path) for suite in found if isinstance(suite, Suite) and suite.reference == plan.reference]
+        raise UsageError(f"{', '.join(files)}: reference: {error}") from error
+
+
 def _request(args: argparse.Namespace) -> Request:
     """The arguments as a request, checked."""
     if args.size not in ("auto", *SIZES):
@@ -90,7 +112,7 @@ def _request(args: argparse.Namespace) -> Request:
         size=args.size,
         settings=tuple(args.set),
         launches=_launches(args.launches),
-        width=parse_fraction(args.width),
+        width=parse_fraction(WIDTH if args.width is None else args.width),
         budget_s=parse_duration(args.budget) if args.budget else None,
         device=resolve_device(args.device),
         threads=_positive("--threads", args.threads),
@@ -120,31 +142,53 @@ def _positive(option: str, value: int) -> int:
 
 def _show_plan(plan: Plan, *, as_json: bool) -> int:
     """Print what would be run, in order, and how long it would take."""
-    launches = plan.request.launches or plan.request.pilot
-    checks = [cell.sane(plan.request.seed) for cell in plan.cells]
-    order = [*{job.id: job for job in checks}.values(), *launch_order(plan, launches)]
+    request = plan.request
+    launches = request.launches or request.pilot
+    checks: dict[str, tuple[Job, list[str]]] = {}
+    for cell in plan.cells:
+        job = cell.sane(request.seed)
+        checks.setdefault(job.id, (job, []))[1].append(cell.label)
+    order = launch_order(plan, launches)
     expected_s = plan.expected_s(launches)
+    num_fit = _num_within_budget(plan, order)
     if as_json:
-        jobs = [{"id": job.id, **job.as_dict()} for job in order]
         document = {
             "schema": SCHEMA,
             "kind": "plan",
-            "request": dataclasses.asdict(plan.request),
-            "expected_s": expected_s,
-            "jobs": jobs,
+            "request": dataclasses.asdict(request),
+            "expected_s": round(expected_s, 1),
+            "expected_launches": num_fit,
+            "jobs": [{"id": job.id, **job.as_dict()} for job in (*(job for job, _ in checks.values()), *order)],
             "skipped": dict(plan.skipped),
             "notes": list(plan.notes),
         }
         print(json.dumps(document, indent=1))
         return 0
-    open_end = " at least, then as many as the interval needs" if plan.request.launches is None else ""
-    print(f"{len(order)} jobs on {plan.request.device}, about {format_duration(expected_s)}{open_end}, in this order:")
-    for job in order:
-        cell = next(c for c in plan.cells if c.job.entry == job.entry and c.job.settings == job.settings)
-        what = "check of the work" if job.kind == "sane" else f"launch {job.launch + 1} of {launches}"
-        print(f"  {cell.label:<28} {job.size:<6} {what}")
+    open_end = " at least, then as many as the interval needs" if request.launches is None else ""
+    num = len(checks) + len(order)
+    print(f"{num} jobs on {request.device}, about {format_duration(expected_s)}{open_end}, in this order:")
+    rows = [
+        (labels[0] + (f" and {len(labels) - 1} more" if len(labels) > 1 else ""), job.size, "check of the work")
+        for job, labels in checks.values()
+    ]
+    labels = {cell.key: cell.label for cell in plan.cells}
+    rows += [(labels[job.cell], job.size, f"launch {job.launch + 1} of {launches}") for job in order]
+    print("\n".join(table(rows)))
+    if request.budget_s is not None:
+        text = f"{num_fit} of the {len(order)} launches are expected to fit into {format_duration(request.budget_s)}"
+        print(wrapped(f"budget: {text}; cupel resume would do the rest.", ""))
     for name, reason in plan.skipped.items():
         print(f"skipped: {name}: {reason}")
     for note in plan.notes:
         print(f"note: {note}")
     return 0
+
+
+def _num_within_budget(plan: Plan, order: Sequence[Job]) -> int:
+    """Launches that are expected to end within the budget; all of them where there is none."""
+    elapsed_s = plan.expected_s(0)
+    for num, job in enumerate(order):
+        elapsed_s += START_S + job.stepping_s
+        if plan.request.budget_s is not None and elapsed_s > plan.request.budget_s:
+            return num
+    return len(order)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from collections.abc import Iterator
 
 from cupel.cli._entries import docstring, entry_record, reflowed, shown_path, suite_record, table, wrapped
@@ -32,7 +33,9 @@ def main(args: argparse.Namespace) -> int:
         )
         print(json.dumps({"schema": SCHEMA, **record}, indent=2))
     else:
-        print("\n".join(_suite_lines(found) if isinstance(found, Suite) else _entry_lines(found, args.name)))
+        asked = shlex.quote(args.name)
+        lines = _suite_lines(found, asked) if isinstance(found, Suite) else _entry_lines(found, asked)
+        print("\n".join(lines))
     return 0
 
 
@@ -72,7 +75,7 @@ def _size_rows(entry: Entry) -> Iterator[tuple[str, ...]]:
         yield ("memory, GiB", *(f"{card.memory_gib[size]:g}" if size in card.memory_gib else "-" for size in SIZES))
 
 
-def _suite_lines(suite: Suite) -> Iterator[str]:
+def _suite_lines(suite: Suite, asked: str) -> Iterator[str]:
     yield f"{suite.stem} (suite): {suite.title}"
     yield ""
     if suite.about:
@@ -88,7 +91,7 @@ def _suite_lines(suite: Suite) -> Iterator[str]:
     yield _line("reference", suite.reference or "none: rates are shown, no score")
     yield _line("scores", ", ".join(suite.scores))
     yield _line("file", shown_path(suite.path))
-    yield _line("run it", f"cupel run {suite.stem}")
+    yield _line("run it", f"cupel run {asked}")
 
 
 def _line(name: str, text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from cupel.spec.errors import UnknownNameError
 PACKAGE = Path(__file__).parents[1]
 WIDTH = 80
 MOST = 40
+CLOSE = 0.6
+"""How alike a name must be to be offered; among so many names, something is like any word."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ def main(args: argparse.Namespace) -> int:
     ranked = [(rank, place) for place in places if word and (rank := place.rank(word)) is not None]
     if not ranked:
         names = {place.name.rpartition(".")[2] for place in places}
-        raise UnknownNameError("place", args.word, names, see="Or search the text: grep -rn WORD src")
+        close = difflib.get_close_matches(args.word, names, n=4, cutoff=CLOSE)
+        raise UnknownNameError("place", args.word, close, see="Or search the text: grep -rn WORD src")
     ranked.sort(key=lambda pair: (pair[0], str(pair[1].path), pair[1].line))
     for _, place in ranked[:MOST]:
         print(f"{shown_path(place.path)}:{place.line}  {place.name}")

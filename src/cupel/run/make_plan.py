@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cupel.measure.memory import fits
+from cupel.measure.memory import device_memory_bytes, fits
 from cupel.run.plan import Cell, Plan, Request
 from cupel.run.settings import check_keys, parse_value, split_settings, takes
 from cupel.spec.card import SIZES, STEPPING_S, TIMEOUT_S, Scalar, Workload
@@ -14,6 +14,7 @@ from cupel.spec.catalog import Catalog, Entry, install_line, missing_extras
 from cupel.spec.errors import NothingToRunError, UnknownNameError, UsageError
 from cupel.spec.job import Job
 from cupel.spec.suite import Suite, check_settings
+from cupel.spec.units import format_bytes
 
 
 def make_plan(request: Request, catalog: Catalog) -> Plan:
@@ -46,6 +47,7 @@ def make_plan(request: Request, catalog: Catalog) -> Plan:
         if cell.key in cells and item.label != cells[cell.key].label:
             notes.append(f"{item.label} is the same work as {cells[cell.key].label}; it is measured once.")
         cells.setdefault(cell.key, cell)
+        notes += _too_large(cell, is_chosen=size != "auto")
         unused = [key for key in settings if not takes(item.entry.card, key)]
         if unused:
             notes.append(f"{item.label} has no setting {', '.join(unused)}; it runs without.")
@@ -139,6 +141,18 @@ def _cell(item: _Asked, settings: Mapping[str, str], request: Request, size: str
         timeout_s=request.timeout_s or TIMEOUT_S[size],
     )
     return Cell(job=job, card=card, label=f"{item.label} {words}".strip(), weight=item.weight)
+
+
+def _too_large(cell: Cell, *, is_chosen: bool) -> list[str]:
+    """A note where the size that was asked for is larger than what the device has free; it is tried nevertheless."""
+    job = cell.job
+    needed = cell.card.memory_gib.get(job.size)
+    if not is_chosen or job.overrides or needed is None:
+        return []
+    memory = device_memory_bytes(job.device)
+    if memory is None or fits(needed, job.device, memory=memory) is not False:
+        return []
+    return [f"{cell.label} needs {needed:g} GiB at {job.size}; {job.device} has {format_bytes(memory.free)} free."]
 
 
 def _size(card: Workload, asked: str, device: str) -> str:

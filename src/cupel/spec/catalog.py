@@ -156,9 +156,12 @@ class Catalog:
         Raises:
             UnknownNameError: nothing has that name.
             CardError: its file is malformed, or two files have that name.
+            UsageError: a path that is neither a .py nor a .toml file.
         """
         if name.endswith((".py", ".toml")):
             return self._find_path(name)
+        if name in (".", "..", "~") or name.startswith(("/", "./", "../", "~/")):
+            raise UsageError(f"{name!r} is no .py or .toml file; expected such a file, or a name. {SEE}")
         kind, _, stem = name.rpartition("/")
         if kind and kind not in KINDS:
             raise UnknownNameError("kind", kind, KINDS, see=f"Asked: {name!r}. {SEE}")

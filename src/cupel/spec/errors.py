@@ -9,7 +9,8 @@
     ├── MissingExtraError (ImportError)    an optional dependency is not installed; a skip, not a failure
     ├── UnsupportedError                   this device cannot do it (int8, fp8, ...); a skip, not a failure
     ├── WrongWorkError                     `sane` found that a workload does not do its work
-    └── RunFolderError                     a run folder is locked, damaged, or made by another code version
+    └── RunFolderError                     a run folder is absent, locked, damaged, or made by another code version;
+                                           exit code 2
 
 A message says what was asked, what was found, what was expected, and what to do next.
 """
@@ -83,3 +84,5 @@ class WrongWorkError(CupelError):
 
 class RunFolderError(CupelError):
     """A run folder is locked, damaged, absent, or made by another code version or machine."""
+
+    exit_code = 2

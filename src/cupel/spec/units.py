@@ -32,8 +32,12 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
-def parse_fraction(text: str) -> float:
+def parse_fraction(text: str, *, or_zero: bool = False) -> float:
     """A fraction in `2%` or `0.02`, strictly between 0 and 1.
+
+    Args:
+        text: what was written.
+        or_zero: whether 0 is allowed too.
 
     Raises:
         UsageError: the text is no such fraction.
@@ -47,15 +51,17 @@ def parse_fraction(text: str) -> float:
         value = float(body[:-1]) / 100 if body.endswith("%") else float(body)
     except ValueError:
         value = math.nan
-    if not 0 < value < 1:
+    if not (0 < value < 1 or (or_zero and value == 0)):
+        zero = "0, " if or_zero else ""
         raise UsageError(
-            f"{text!r} is no fraction; expected a percentage such as 2%, or a number between 0 and 1 such as 0.02."
+            f"{text!r} is no fraction; expected {zero}a percentage such as 2%, or a number between 0 and 1 such as "
+            "0.02."
         )
     return value
 
 
 def format_duration(seconds: float) -> str:
-    """`0.3 s`, `42 s`, `3 min 05 s`, `2 h 10 min`.
+    """`12 ms`, `0.3 s`, `42 s`, `3 min 05 s`, `2 h 10 min`.
 
     Example:
         >>> format_duration(185)
@@ -63,6 +69,8 @@ def format_duration(seconds: float) -> str:
     """
     if not math.isfinite(seconds):
         return "unknown"
+    if 0 < seconds < 0.0995:
+        return f"{_significant(seconds * 1e3, 2)} ms"
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
