@@ -337,7 +337,8 @@ class Book:
         folder = self.folder.job(job)
         supervisor = RecordWriter(folder.path / "supervisor.jsonl")
         supervisor.write("start", t=at_s + index)
-        supervisor.write("telemetry", t=at_s + 1 + index, elapsed_s=1.0, **telemetry)
+        for second in (0.0, 1.0):
+            supervisor.write("telemetry", t=at_s + second + index, elapsed_s=second, **telemetry)
         rank = RecordWriter(folder.rank_path / "events.jsonl")
         now = 0.0
         for number, step in enumerate(seconds):

@@ -12,7 +12,7 @@ from typing import Any
 from cupel.cli._page import write_page
 from cupel.ledger.run_folder import RunFolder
 from cupel.report import json, terminal
-from cupel.report.document import build_document, exit_code
+from cupel.report.document import build_document, exit_code, find_reference
 from cupel.run.backends.local import LocalBackend
 from cupel.run.code import code_digest
 from cupel.run.plan import Plan
@@ -49,6 +49,9 @@ def carry_out(plan: Plan, folder: RunFolder, args: argparse.Namespace, resumed: 
     with folder.locked(), stop.listening(), contextlib.ExitStack() as stack:
         if resumed is not None:
             _note_resume(folder, resumed)
+        if plan.reference and "reference" not in folder.asked:
+            # kept with the run: a reference that changes or goes away leaves its score alone
+            folder.note(reference=dataclasses.asdict(find_reference(plan.reference)))
         live = stack.enter_context(terminal.Live(file=sys.stderr))
         live.handle(planned(plan, folder))
         backend = stack.enter_context(LocalBackend(folder, stop, needs=needs, launch_of=study.launch_of))

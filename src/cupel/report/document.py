@@ -60,6 +60,7 @@ def build_document(folder: RunFolder, reference: str = "") -> dict[str, Any]:
         "skipped": [{"name": name, "reason": reason} for name, reason in plan.get("skipped", {}).items()],
         "warnings": [*run_warnings(records, asked), *({"code": "note", "text": t} for t in plan.get("notes", ()))],
     }
+    document["reference_kept"] = asked.get("reference")
     _add_score(document, plan, reference)
     document["milabench_score"] = (
         milabench_part(folder.path, entries) if "milabench" in plan.get("scores", ()) else None
@@ -86,11 +87,12 @@ def _add_score(document: dict[str, Any], plan: Mapping[str, Any], asked: str) ->
     """Score, why there is none, and each entry's ratio to the reference."""
     document["score"], document["score_note"] = None, ""
     name = asked or plan.get("reference") or ""
+    kept = document.pop("reference_kept")
     if not name:
         document["score_note"] = "no reference was named, so rates are shown without a score (--reference NAME or RUN)"
         return
     try:
-        reference = find_reference(name)
+        reference = find_reference(name) if asked or kept is None else Reference(**kept)
     except CupelError as error:
         if asked:
             raise

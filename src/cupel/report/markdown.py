@@ -82,7 +82,9 @@ def _run_lines(document: Document) -> Iterator[str]:
     score = document.get("score") or {}
     named = ", ".join(plain(x) for x in score.get("unreferenced") or ())
     unreferenced = f"Not in the reference, so not part of the score: {named}" if named else ""
-    for text in (score.get("text"), document.get("score_note"), unreferenced):
+    milabench = plain((document.get("milabench_score") or {}).get("text"))
+    by_milabench = f"Milabench score: {milabench}" if milabench else ""
+    for text in (score.get("text"), document.get("score_note"), unreferenced, by_milabench):
         if text:
             yield from (escaped(text), "")
     yield from _bullets(_run_notes(document))

@@ -86,7 +86,7 @@ def _take(job: JobFolder, found: RunRecords, num_cores: int) -> None:
         if job.job.kind == "launch":
             found.spans_s.append((min(times), max(times)))
     found.is_cut = found.is_cut or job.status == "unfinished"
-    for record in job.telemetry():
+    for record in job.telemetry()[1:]:  # the first also holds what this program did before the job
         busy, own = record.get("cpu_frac"), record.get("tree_cpu_frac")
         if busy is not None and own is not None:
             found.others_frac.append(max(0.0, busy - own / num_cores))

@@ -45,7 +45,8 @@ def add_score(document: dict[str, Any], reference: Reference) -> None:
         "pending": _labels(entries, names, "pending"),
     }
     document["score_note"] = _named(result.reason, result, names)
-    document["score"] = _scored(result, reference, names) | notes | {"text": _text(result, names, notes)}
+    text = f"{_text(result, names, notes)}; {_origin(reference)}"
+    document["score"] = _scored(result, reference, names) | notes | {"text": text}
 
 
 def _scored(result: Score, reference: Reference, names: Mapping[str, str]) -> dict[str, Any]:
@@ -64,6 +65,11 @@ def _scored(result: Score, reference: Reference, names: Mapping[str, str]) -> di
         "population_interval": [population.low, population.high] if population else None,
         "influence": {names[key]: change for key, change in result.influence.items()},
     }
+
+
+def _origin(reference: Reference) -> str:
+    """What the score is relative to."""
+    return f"relative to {reference.name}: {reference.machine or 'a machine without a name'}, {reference.started[:10]}"
 
 
 def _names(entries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -152,5 +158,6 @@ def milabench_part(run: Path, entries: Sequence[Mapping[str, Any]]) -> dict[str,
     return {
         "value": result.value,
         "value_without_plus_one": result.value_v1,
-        "text": "by Milabench's own formula, for continuity only: no interval, no reference, and it depends on units",
+        "text": f"{result.value:.2f} ({result.value_v1:.2f} without the +1) by Milabench's own formula, for continuity "
+        "only: no interval, no reference, and it depends on units",
     }

@@ -141,6 +141,9 @@ def _score_lines(document: Document) -> Iterator[str]:
         yield note[0].upper() + note[1:]
     if not text and not note:
         yield "No score."
+    milabench = plain((document.get("milabench_score") or {}).get("text"))
+    if milabench:
+        yield f"Milabench score: {milabench}"
     floored, floor = finite(score.get("floored")), finite(score.get("floor"))
     unreferenced = [plain(x) for x in score.get("unreferenced") or ()]
     if unreferenced:
