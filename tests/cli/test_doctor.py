@@ -3,6 +3,7 @@ from __future__ import annotations
 import argparse
 import copy
 import importlib.util
+import io
 import json
 import sys
 from typing import Any
@@ -165,3 +166,11 @@ def test_planted_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "ask_precisions", lambda: (None, "not asked"))
     found = doctor.examine(0.1)
     assert token not in json.dumps(found) + "\n".join(doctor.text_lines(found))
+
+
+def test_what_it_says_can_be_written_as_ascii(document: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    monkeypatch.setattr(doctor, "examine", lambda _seconds: document)
+    assert main(["doctor"]) == 0
+    assert b" x the median" in raw.getvalue()

@@ -15,44 +15,11 @@ import pytest
 
 from cupel.cli import main
 
-WORKLOAD = """
-from cupel.spec import Done, Workload, WrongWorkError
-
-CARD = Workload(
-    measures="test work", unit="calls", better="higher", source="a test", also=("tokens",), tags=("quick",),
-    settings={"speed": ("slow", "fast")},
-    tiny={"spin_us": 500}, small={"spin_us": 500}, full={"spin_us": 500}, stepping_s={"tiny": 0.2, "small": 1.0},
-)
-
-
-def setup(sizes, slot, rng):
-    import time
-
-    def step():
-        end = time.perf_counter() + sizes.spin_us * 1e-6
-        while time.perf_counter() < end:
-            pass
-        return Done(items=1, also={"tokens": 3})
-
-    return step
-
-
-def sane(sizes, slot, rng):
-    pass
-"""
-
 
 @pytest.fixture
-def entry(tmp_path: Path) -> str:
-    path = tmp_path / "quick.py"
-    path.write_text(WORKLOAD)
-    return str(path)
-
-
-@pytest.fixture
-def broken(tmp_path: Path) -> str:
+def broken(tmp_path: Path, workload: str) -> str:
     path = tmp_path / "broken.py"
-    path.write_text(WORKLOAD.replace("    import time\n", "    raise RuntimeError('no such layer')\n"))
+    path.write_text(workload.replace("    import time\n", "    raise RuntimeError('no such layer')\n"))
     return str(path)
 
 
@@ -97,28 +64,14 @@ def test_a_failed_job_exits_with_1_and_the_rest_goes_on(entry, broken, tmp_path)
     assert cupel("report", str(run)).returncode == 1
 
 
-def test_nothing_to_run_exits_with_4(tmp_path):
+def test_nothing_to_run_exits_with_4(workload, tmp_path):
     path = tmp_path / "fp8.py"
     check = "def sane(sizes, slot, rng):\n    raise UnsupportedError('no fp8')\n"
     text = f"from cupel.spec import UnsupportedError\n{check}"
-    path.write_text(WORKLOAD + text)
+    path.write_text(workload + text)
     result = cupel("run", str(path), "--size", "tiny", "--out", str(tmp_path / "runs"))
     assert result.returncode == 4
     assert "no fp8" in result.stdout
-
-
-def test_a_dry_run_runs_nothing_and_says_what_it_would(entry, tmp_path, capsys):
-    out = tmp_path / "runs"
-    assert main(["run", entry, "--dry-run", "--out", str(out), "--launches", "2"]) == 0
-    text = capsys.readouterr().out
-    assert "launch 2 of 2" in text
-    assert "check of the work" in text
-    assert not out.exists()
-    assert main(["run", entry, "--dry-run", "--json", "--out", str(out)]) == 0
-    document = json.loads(capsys.readouterr().out)
-    assert document["schema"] == 1
-    assert len(document["jobs"]) == 4
-    assert document["expected_s"] > 0
 
 
 @pytest.mark.parametrize(
@@ -241,7 +194,7 @@ def test_a_killed_run_is_readable_and_resumable(entry, tmp_path):
     assert (document["status"], document["entries"][0]["num_launches"]) == ("complete", 2)
 
 
-def test_resume_refuses_other_code_unless_told(entry, tmp_path):
+def test_resume_refuses_other_code_unless_told(entry, workload, tmp_path):
     run = Path(
         json.loads(cupel("run", entry, "--size", "tiny", "--launches", "1", "--json", "--out", str(tmp_path)).stdout)[
             "run"
@@ -254,7 +207,7 @@ def test_resume_refuses_other_code_unless_told(entry, tmp_path):
     assert refused.returncode == 2
     assert "code of cupel differs" in refused.stderr
     assert cupel("resume", str(run), "--anyway").returncode == 0
-    Path(entry).write_text(WORKLOAD + "\n# changed\n")
+    Path(entry).write_text(workload + "\n# changed\n")
     assert "changed since this run was started" in cupel("resume", str(run), "--anyway").stderr
 
 
@@ -278,15 +231,3 @@ def test_a_run_is_not_read_from_what_is_none(tmp_path, capsys):
     for verb in ("report", "resume"):
         assert main([verb, str(tmp_path)]) == 2
         assert "is no run folder" in capsys.readouterr().err
-
-
-def test_power_from_a_pilot(entry, tmp_path, capsys):
-    run = json.loads(cupel("run", entry, "--size", "tiny", "--json", "--out", str(tmp_path)).stdout)["run"]
-    assert main(["power", "--pilot", run, "--json"]) == 0
-    row = json.loads(capsys.readouterr().out)["rows"][0]
-    assert row["launches"]["10 %"] >= 2
-    assert row["launches_cautious"]["1.0 %"] >= row["launches"]["1.0 %"]
-    assert main(["power"]) == 0
-    text = capsys.readouterr().out
-    assert "23" in text, "cv 1 %, effect 1 %"
-    assert max(map(len, text.splitlines())) <= 80

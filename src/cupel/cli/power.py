@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cupel.cli._entries import table, wrapped
 from cupel.ledger.job_folder import JobFolder
 from cupel.ledger.run_folder import RunFolder
 from cupel.report.document import build_document
@@ -26,6 +27,10 @@ from cupel.stats.launches_for_effect import launches_for_effect
 from cupel.stats.launches_for_width import launches_for_width
 
 SCHEMA = 1
+MOST_COLUMNS = 5
+"""Differences beside each other, so that a line keeps within 80 columns."""
+ABOUT = 0.2
+"""Share by which a length of stepping may be off and be about right."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,12 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--effect", default="1%,2%,5%,10%", metavar="LIST", help="differences to find (default 1%%,2%%,5%%,10%%)"
     )
-    parser.add_argument(
+    spread = parser.add_mutually_exclusive_group()
+    spread.add_argument(
         "--cv", default="0.5%,1%,2%,5%", metavar="LIST", help="spreads between launches (default 0.5%%,1%%,2%%,5%%)"
     )
+    spread.add_argument("--pilot", type=Path, metavar="RUN", help="a run whose spreads and times are taken")
     parser.add_argument("--power", default="90%", help="chance of finding the difference (default 90%%)")
     parser.add_argument("--level", default="95%", help="level of the intervals (default 95%%)")
-    parser.add_argument("--pilot", type=Path, metavar="RUN", help="a run whose spreads and times are taken")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
 
 
@@ -105,6 +111,7 @@ def _pilot_rows(run: Path) -> list[dict[str, Any]]:
                 "cv_limit": cv_limit(entry["cv"], entry["cv_n"]),
                 "num_launches": entry["num_launches"],
                 "seconds_per_launch": seconds,
+                "stepping_s": statistics.mean(sum(job.steps().seconds) for job in launches),
                 "best_stepping_s": best_stepping_s(launches, seconds),
             }
         )
@@ -126,34 +133,52 @@ def _seconds(job: JobFolder) -> float:
 
 def _show(document: dict[str, Any]) -> None:
     """The table for people."""
+    print("Launches on each of two machines to find a difference")
+    print(f"with {document['power']:.0%} power ({document['level']:.0%} intervals):")
     effects = [format_percent(e) for e in document["effects"]]
     rows: Sequence[dict[str, Any]] = document["rows"]
-    print("Launches on each of two machines to find a difference")
-    print(f"with {document['power']:.0%} power ({document['level']:.0%} intervals):\n")
-    width = max(len(row["label"]) for row in rows) + 2
-    has_pilot = document["pilot"] is not None
-    print(f"  {'':<{width}}{'cv':>8}" + "".join(f"{e:>12}" for e in effects))
-    for row in rows:
-        cells = [_cell(row, e, has_pilot=has_pilot) for e in effects]
-        print(f"  {row['label']:<{width}}{format_percent(row['cv']):>8}" + "".join(f"{cell:>12}" for cell in cells))
-    if not has_pilot:
+    if document["pilot"] is None:
+        for k in range(0, len(effects), MOST_COLUMNS):
+            _show_plain(rows, effects[k : k + MOST_COLUMNS])
         print("\nWith a pilot the spreads are your machine's own: cupel power --pilot RUN")
         return
-    print("\nFirst the number for the spread as estimated, then for its 80 % upper limit.\n")
-    print(f"  {'':<{width}}{'a launch':>10}" + "".join(f"{e:>14}" for e in effects))
     for row in rows:
-        seconds = row["seconds_per_launch"]
-        costs = "".join(f"{format_duration(row['launches'][e] * seconds):>14}" for e in effects)
-        print(f"  {row['label']:<{width}}{format_duration(seconds):>10}{costs}")
-    print("\nTime on one machine for that many launches. Longer launches instead of more:")
+        _show_pilot(row, effects)
+    print("\nFirst the number for the spread as estimated, then for its 80 % upper limit,")
+    print("and the time on one machine for each. A launch can be longer or shorter too:\n")
     for row in rows:
-        best = row["best_stepping_s"]
-        print(
-            f"  {row['label']:<{width}}"
-            + (f"{format_duration(best)} of stepping per launch is best" if best else "not known from this pilot")
-        )
+        print(wrapped(f"{row['label']}: {_stepping_text(row)}", "    ", "  "))
 
 
-def _cell(row: dict[str, Any], effect: str, *, has_pilot: bool) -> str:
-    launches = row["launches"][effect]
-    return f"{launches}..{row['launches_cautious'][effect]}" if has_pilot else str(launches)
+def _show_plain(rows: Sequence[dict[str, Any]], effects: Sequence[str]) -> None:
+    """A row per spread, a column per difference."""
+    width = max(len(row["label"]) for row in rows)
+    print(f"\n  {'':<{width}}    difference to find")
+    print(f"  {'':<{width}}" + "".join(f"{e:>12}" for e in effects))
+    for row in rows:
+        print(f"  {row['label']:<{width}}" + "".join(f"{row['launches'][e]:>12}" for e in effects))
+
+
+def _show_pilot(row: dict[str, Any], effects: Sequence[str]) -> None:
+    """An entry of a pilot: a row per difference."""
+    seconds = row["seconds_per_launch"]
+    print()
+    spread = f"cv {format_percent(row['cv'])} in {row['num_launches']} launches of {format_duration(seconds)}"
+    print(wrapped(f"{row['label']}: {spread}", "  ", ""))
+    rows = [("difference to find", "launches", "time")]
+    for effect in effects:
+        numbers = (row["launches"][effect], row["launches_cautious"][effect])
+        times = " .. ".join(format_duration(number * seconds) for number in numbers)
+        rows.append((effect, " .. ".join(map(str, numbers)), times))
+    print("\n".join(table(rows)))
+
+
+def _stepping_text(row: dict[str, Any]) -> str:
+    """How long a launch steps, and how long it should."""
+    now, best = row["stepping_s"], row["best_stepping_s"]
+    text = f"now {format_duration(now)} of stepping per launch"
+    if best is None:
+        return f"{text}; a better length is not known from this pilot"
+    if abs(best - now) <= ABOUT * now:
+        return f"{text}, which is about right"
+    return f"{text}; {format_duration(best)} would be {'enough' if best < now else 'better'}"
