@@ -101,7 +101,7 @@ def test_the_text_says_what_can_be_seen() -> None:
     assert text.startswith("Two stretches of 0.2 s of the very same work differ by up to ")
     assert "19 times in 20" in text
     short = noise_floor(0.1, machine.clock, spin=machine.spin, steal=no_steal).text
-    assert short.startswith("Two stretches of 11 ms of the very same work differ by up to ")
+    assert short.startswith("Two stretches of 10 ms of the very same work differ by up to ")
 
 
 def test_the_real_loop_can_be_timed() -> None:

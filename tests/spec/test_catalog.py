@@ -125,6 +125,7 @@ def test_find_takes_stem_kind_and_path(tmp_path: Path, monkeypatch: pytest.Monke
         ("./oter.py", "No file named './oter.py'. Close: other.py"),
         ("/etc/passwd", "'/etc/passwd' is no .py or .toml file; expected such a file, or a name."),
         ("./t.sh", "is no .py or .toml file"),
+        ("room/t.sh", "is no .py or .toml file"),
         ("../room", "is no .py or .toml file"),
         ("./good.py", "A name means one thing"),
         ("two words.py", "its name 'two words' should be letters"),
@@ -137,6 +138,7 @@ def test_an_unknown_name_lists_the_close_ones(
     write(tmp_path / "room", "good.py", CARD + BODY)
     write(tmp_path, "other.py", CARD + BODY)
     write(tmp_path, "two words.py", CARD + BODY)
+    write(tmp_path / "room", "t.sh", "")
     write(tmp_path, "good.py", CARD + BODY)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError) as caught:

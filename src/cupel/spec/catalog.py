@@ -160,9 +160,10 @@ class Catalog:
         """
         if name.endswith((".py", ".toml")):
             return self._find_path(name)
-        if name in (".", "..", "~") or name.startswith(("/", "./", "../", "~/")):
-            raise UsageError(f"{name!r} is no .py or .toml file; expected such a file, or a name. {SEE}")
         kind, _, stem = name.rpartition("/")
+        is_path = name in (".", "..", "~") or name.startswith(("/", "./", "../", "~/"))
+        if is_path or (kind and kind not in KINDS and Path(name).exists()):
+            raise UsageError(f"{name!r} is no .py or .toml file; expected such a file, or a name. {SEE}")
         if kind and kind not in KINDS:
             raise UnknownNameError("kind", kind, KINDS, see=f"Asked: {name!r}. {SEE}")
         if stem in self._broken:
