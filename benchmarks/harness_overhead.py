@@ -1,6 +1,6 @@
 """What the harness adds to a step, against the same loop without it, interleaved.
 
-    python benchmarks/harness_overhead.py [--pairs 40]
+    python benchmarks/harness_overhead.py [--pairs 50]
 
 Two loops over the same step, one bare with a single clock reading at each end, one through `run_steps` with records
 written to a real file as a worker does. They take turns, so that drift of the machine falls on both. The step spins
@@ -13,13 +13,13 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
 from cupel.ledger.records import RecordWriter
 from cupel.measure.clock import HostClock
-from cupel.measure.stepping import Limits, format_rows, run_steps
+from cupel.measure.stepping import Limits, StepRow, format_rows, run_steps
 from cupel.spec.protocols import Done
 
 
@@ -58,54 +58,57 @@ def bare(step: Callable[[], Done], seconds: float) -> list[float]:
     return [(b - a) * 1e-9 for a, b in pairwise(marks)][1:]
 
 
-def harnessed(step: Callable[[], Done], seconds: float, folder: Path) -> tuple[list[float], list[float]]:
-    """Recorded step times, and wall time per step, records and all."""
+def harnessed(step: Callable[[], Done], seconds: float, folder: Path) -> tuple[list[float], float]:
+    """Recorded step times, and wall seconds per step, records and all."""
     writer = RecordWriter(folder / "events.jsonl")
-    rows: list[float] = []
+    rows: list[StepRow] = []
 
-    def write(batch: list) -> None:
+    def write(batch: Sequence[StepRow]) -> None:
         writer.write_text(format_rows(batch))
-        rows.extend(row.seconds for row in batch)
+        rows.extend(batch)
 
     start = time.perf_counter()
     run_steps(step, HostClock(), limits=Limits(seconds, 1), write=write)
     wall = time.perf_counter() - start
     writer.close()
-    return rows[1:], [wall / len(rows)]
+    return [row.seconds / row.steps for row in rows[1:]], wall / sum(row.steps for row in rows)
+
+
+def low(values: Sequence[float]) -> float:
+    """The tenth percentile: what a step takes when nothing disturbs it."""
+    return sorted(values)[len(values) // 10]
 
 
 def main() -> None:
     """Measure and print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=40)
-    parser.add_argument("--seconds", type=float, default=0.5)
+    parser.add_argument("--pairs", type=int, default=50)
+    parser.add_argument("--seconds", type=float, default=0.3)
     args = parser.parse_args()
-    print(
-        "| step | bare median µs | harness median µs | difference of medians, µs (median over pairs, p5 to p95) "
-        "| wall per step / bare mean |"
-    )
+    print("| step | bare, median µs | harness, median µs | difference µs: medians, p10 | harness / bare: p10, wall |")
     print("|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
         for label, iterations in (("empty", 0), ("1 ms", calibrated(1e-3))):
             step = spinner(iterations)
-            a, b, extra, walls = [], [], [], []
+            pairs = []
             for pair in range(args.pairs):
-                first_bare = pair % 2 == 0
-                if first_bare:
-                    x = bare(step, args.seconds)
-                y, wall = harnessed(step, args.seconds, Path(name))
-                if not first_bare:
-                    x = bare(step, args.seconds)
-                a.append(statistics.median(x))
-                b.append(statistics.median(y))
-                extra.append(b[-1] - a[-1])
-                walls.append(wall[0] / statistics.mean(x))
-            extra.sort()
-            low, high = extra[len(extra) // 20], extra[-1 - len(extra) // 20]
+                order = (0, 1) if pair % 2 == 0 else (1, 0)
+                took: dict[int, tuple[list[float], float]] = {}
+                for which in order:
+                    if which == 0:
+                        times = bare(step, args.seconds)
+                        took[0] = (times, statistics.mean(times))
+                    else:
+                        took[1] = harnessed(step, args.seconds, Path(name))
+                pairs.append((took[0], took[1]))
+            middle = [statistics.median(statistics.median(p[k][0]) for p in pairs) for k in (0, 1)]
+            of_medians = statistics.median(statistics.median(b[0]) - statistics.median(a[0]) for a, b in pairs)
+            of_lows = statistics.median(low(b[0]) - low(a[0]) for a, b in pairs)
+            ratio = statistics.median(low(b[0]) / low(a[0]) for a, b in pairs)
+            walls = statistics.median(b[1] / a[1] for a, b in pairs)
             print(
-                f"| {label} | {statistics.median(a) * 1e6:.2f} | {statistics.median(b) * 1e6:.2f} "
-                f"| {statistics.median(extra) * 1e6:.2f} ({low * 1e6:.2f} to {high * 1e6:.2f}) "
-                f"| {statistics.median(walls):.4f} |"
+                f"| {label} | {middle[0] * 1e6:.2f} | {middle[1] * 1e6:.2f} "
+                f"| {of_medians * 1e6:+.2f}, {of_lows * 1e6:+.2f} | {ratio:.4f}, {walls:.4f} |"
             )
 
 
