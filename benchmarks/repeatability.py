@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from scipy.special import betaincinv
@@ -25,12 +26,12 @@ HERE = Path(__file__).parent
 WORKS = ("count", "deflate", "sort", "json")
 
 
-def suite_text(slowed: str = "") -> str:
-    """A suite of four entries; the one that is named does 10 % more work per item."""
+def suite_text(works: Sequence[str], slowed: str = "") -> str:
+    """A suite of these kinds of work; the one that is named does 10 % more per item."""
     entries = [
         f"[[entries]]\nrun = '{HERE.resolve()}/spin.py'\nlabel = '{work}'\n"
         f"set = {{ work = '{work}', percent = {110 if work == slowed else 100} }}\n"
-        for work in WORKS
+        for work in works
     ]
     return "\n".join(["title = 'cheap'", "size = 'tiny'", *entries])
 
@@ -70,16 +71,16 @@ def interval(hits: int, n: int) -> tuple[float, float]:
     return low, high
 
 
-def measure(out: Path, pairs: int, launches: int) -> list[dict[str, str]]:
+def measure(out: Path, pairs: int, launches: int, works: Sequence[str]) -> list[dict[str, str]]:
     """The runs of all pairs, named in `pairs.json` as they come, so that an interrupted series goes on."""
     out.mkdir(parents=True, exist_ok=True)
     index = out / "pairs.json"
     done: list[dict[str, str]] = json.loads(index.read_text()) if index.exists() else []
     plain, slowed = out / "plain.toml", out / "slowed.toml"
-    plain.write_text(suite_text())
+    plain.write_text(suite_text(works))
     for pair in range(len(done), pairs):
-        victim = WORKS[pair % len(WORKS)]
-        slowed.write_text(suite_text(victim))
+        victim = works[pair % len(works)]
+        slowed.write_text(suite_text(works, victim))
         runs = [run(suite, out, launches, 3 * pair + k) for k, suite in enumerate((plain, plain, slowed))]
         done.append({"a": runs[0], "b": runs[1], "c": runs[2], "slowed": victim})
         index.write_text(json.dumps(done, indent=1))
@@ -121,11 +122,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=40)
     parser.add_argument("--launches", type=int, default=7)
+    parser.add_argument("--entries", type=int, default=len(WORKS), help="how many of the four kinds of work")
     parser.add_argument("--rope", default="1%")
     parser.add_argument("--keep", type=Path, help="keep the runs there; what is there already is not measured again")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        judge(measure(args.keep or Path(name), args.pairs, args.launches)[: args.pairs], args.rope)
+        pairs = measure(args.keep or Path(name), args.pairs, args.launches, WORKS[: args.entries])
+        judge(pairs[: args.pairs], args.rope)
 
 
 if __name__ == "__main__":
