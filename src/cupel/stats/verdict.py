@@ -13,6 +13,9 @@ Rules, in this order
     1, a bar of 0.05 stands for a ratio of 1.05, and the region is
     1 / (1 + rope) to 1 + rope. An effect above no effect is good.
 
+    The verdict on two runs of a machine (faster, slower, equivalent,
+    undecided) follows the same idea: `cupel explain compare_rates`.
+
 Source: architecture of Cupel, "Verdicts"; Lakens (2017), Social
 Psychological and Personality Science 8, 355-362 (equivalence).
 """
