@@ -5,11 +5,11 @@ from types import ModuleType
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "ledger", "measure", "report", "run", "spec", "stats", "study"]
+__all__ = ["__version__"]
 
 
 def __getattr__(name: str) -> ModuleType:
     """A room, imported when it is first asked for (`cupel.stats`)."""
-    if name in __all__:
+    if name in ("ledger", "measure", "report", "run", "spec", "stats", "study"):
         return import_module(f"cupel.{name}")
     raise AttributeError(f"module 'cupel' has no attribute {name!r}")
