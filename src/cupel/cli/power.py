@@ -135,6 +135,8 @@ def _show(document: dict[str, Any]) -> None:
     """The table for people."""
     print("Launches on each of two machines to find a difference")
     print(f"with {document['power']:.0%} power ({document['level']:.0%} intervals):")
+    print("the interval then excludes no difference. Faster and slower ask for more, the")
+    print("whole interval beyond 1 % (cupel compare --rope): for 5 %, take the row of 4 %.")
     effects = [format_percent(e) for e in document["effects"]]
     rows: Sequence[dict[str, Any]] = document["rows"]
     if document["pilot"] is None:
