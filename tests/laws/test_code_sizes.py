@@ -21,6 +21,7 @@ MANY_ARGUMENTS: dict[str, str] = {}
 DOORS = ("setup", "sane", "add_arguments", "main")
 """Functions whose signature a protocol gives."""
 DEEP: dict[str, str] = {}
+LONG_INITS = {"cupel/stats/__init__.py": "a line for each public statistic, and nothing else"}
 CODE_IN_INIT = {"cupel/__init__.py": "imports a room when it is asked for, so that `import cupel` stays light"}
 
 
@@ -111,7 +112,7 @@ def test_arguments_are_few_and_named_after_the_second() -> None:
 )
 def test_an_init_file_only_re_exports(path: Path) -> None:
     text = path.read_text()
-    assert len(text.splitlines()) <= INIT or short(path) in CODE_IN_INIT
+    assert len(text.splitlines()) <= INIT or short(path) in {*LONG_INITS, *CODE_IN_INIT}
     for node in ast.parse(text).body:
         is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         is_names = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in ("__all__", "__version__")

@@ -16,6 +16,8 @@ from cupel.stats.note import Note as Note
 from cupel.stats.order_statistic import quantile_interval as quantile_interval
 from cupel.stats.plan_repeats import RepeatPlan as RepeatPlan
 from cupel.stats.plan_repeats import plan_repeats as plan_repeats
+from cupel.stats.results import results as results
+from cupel.stats.rows import Results as Results
 from cupel.stats.score import Score as Score
 from cupel.stats.score import score as score
 from cupel.stats.session_shift import session_shift as session_shift

@@ -20,6 +20,33 @@ NoteCode = Literal[
     "not finite",
     "impossible rate",
     "devices differ",
+    # about a table of results
+    "reader",
+    "failures",
+    "unequal failures",
+    "mixed scales",
+    "missing cells",
+    "unpaired",
+    "one budget of several",
+    "no repeats",
+    "few runs",
+    "few tasks",
+    "one hpo run",
+    "overlapping splits",
+    "ties",
+    "no spread",
+    # about a statement
+    "singular fit",
+    "not converged",
+    "rank deficient",
+    "scope",
+    "many comparisons",
+    "published variant",
+    "approximate",
+    "not nested",
+    "boundary",
+    "outside support",
+    "two solvers",
 ]
 
 
