@@ -43,4 +43,5 @@ def _topics() -> dict[str, Path]:
     """The files that the statistics room offers names of, by stem; the others are its private machinery."""
     tree = ast.parse((STATS / "__init__.py").read_text(encoding="utf-8"))
     modules = [node.module for node in tree.body if isinstance(node, ast.ImportFrom) and node.module is not None]
-    return {stem: STATS / f"{stem}.py" for stem in sorted({module.rpartition(".")[2] for module in modules})}
+    paths = [STATS.joinpath(*module.split(".")[2:]).with_suffix(".py") for module in modules]
+    return {path.stem: path for path in sorted(paths, key=lambda path: path.stem)}

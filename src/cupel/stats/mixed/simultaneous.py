@@ -1,0 +1,128 @@
+"""Several contrasts read as one statement: adjusted p-values and intervals that hold together.
+
+tukey     all pairs of k means; exact for equal precision, conservative else
+          (Tukey-Kramer)
+dunnett   all against one; the joint law of the t's, by quasi-Monte Carlo
+          with a fixed seed
+holm      any contrasts; intervals at Bonferroni's level
+none      each by itself
+Where degrees of freedom differ, each contrast is read with its own (Tukey)
+or all with the fewest (Dunnett).
+
+Source: Tukey (1953); Kramer (1956), Biometrics 12, 307-310; Dunnett (1955),
+JASA 50, 1096-1121; Holm (1979).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+
+from cupel.spec.errors import UnknownNameError
+from cupel.stats.checked import Floats
+from cupel.stats.holm import holm
+from cupel.stats.student import t_p_value, t_quantile
+from cupel.stats.studentized_range import studentized_range_ppf, studentized_range_sf
+
+Adjustment: TypeAlias = Literal["tukey", "dunnett", "holm", "none"]
+MOST_DF = 1e9
+
+
+def adjusted(t: Floats, df: Floats, correlation: Floats, adjust: Adjustment, *, means: int) -> Floats:
+    """Adjusted two-sided p-values.
+
+    Args:
+        t: (c,) t ratios; NaN stays NaN.
+        df: (c,) degrees of freedom.
+        correlation: (c, c) of the contrasts.
+        adjust: how.
+        means: means that were compared.
+
+    Raises:
+        UnknownNameError: there is no such adjustment.
+    """
+    _check(adjust)
+    p = np.array(
+        [math.nan if math.isnan(x) else t_p_value(x, 1.0, min(nu, MOST_DF)) for x, nu in zip(t, df, strict=True)]
+    )
+    known = np.flatnonzero(~np.isnan(p))
+    if known.size <= 1 or adjust == "none":
+        return p
+    if adjust == "holm":
+        return holm(p)
+    if adjust == "tukey":
+        for nu in np.unique(df[known]):
+            same = known[df[known] == nu]
+            p[same] = np.maximum(p[same], studentized_range_sf(math.sqrt(2) * np.abs(t[same]), means, float(nu)))
+        return p
+    outside = _joint(correlation[np.ix_(known, known)], float(df[known].min()))
+    p[known] = np.maximum(p[known], [outside(abs(float(x))) for x in t[known]])
+    return np.asarray(np.minimum(p, 1.0))
+
+
+def half_widths(df: Floats, correlation: Floats, adjust: Adjustment, *, means: int, level: float) -> Floats:
+    """(c,) half widths, in standard errors, of intervals that hold together at `level`.
+
+    Args:
+        df: (c,) degrees of freedom; NaN gives NaN.
+        correlation: (c, c) of the contrasts.
+        adjust: how.
+        means: means that were compared.
+        level: of all intervals together.
+
+    Raises:
+        UnknownNameError: there is no such adjustment.
+    """
+    _check(adjust)
+    known = np.flatnonzero(~np.isnan(df))
+    out = np.full(df.shape, math.nan)
+    if adjust == "dunnett" and known.size > 1:
+        out[known] = _quantile(_joint(correlation[np.ix_(known, known)], float(df[known].min())), level)
+        return out
+    own = 1 - (1 - level) / known.size if adjust == "holm" and known.size else level
+    for nu in np.unique(df[known]):
+        is_tukey = adjust == "tukey" and known.size > 1
+        width = (
+            studentized_range_ppf(level, means, nu) / math.sqrt(2) if is_tukey else t_quantile(own, min(nu, MOST_DF))
+        )
+        out[df == nu] = width
+    return out
+
+
+def _check(adjust: str) -> None:
+    if adjust not in get_args(Adjustment):
+        raise UnknownNameError("adjustment", adjust, get_args(Adjustment))
+
+
+def _joint(correlation: Floats, df: float) -> Callable[[float], float]:
+    """Probability that any |t| exceeds a value, for correlated t's."""
+    from scipy.stats import multivariate_normal, multivariate_t
+
+    size = len(correlation)
+    degrees: Any = df  # scipy takes fractions, its stubs do not
+
+    def outside(value: float) -> float:
+        ends = np.full(size, value)
+        rng = np.random.default_rng(0)
+        if df > 1e6:
+            inside = multivariate_normal.cdf(ends, np.zeros(size), correlation, True, lower_limit=-ends, rng=rng)
+        else:
+            inside = multivariate_t.cdf(
+                ends, None, correlation, degrees, True, maxpts=20_000 * size, lower_limit=-ends, random_state=rng
+            )
+        return 1.0 - float(inside)
+
+    return outside
+
+
+def _quantile(outside: Callable[[float], float], level: float) -> float:
+    """The value that all |t| stay below with probability `level`."""
+    from scipy.optimize import brentq
+
+    high = 4.0
+    while outside(high) > 1 - level:
+        high *= 2
+    return float(brentq(lambda value: outside(value) - (1 - level), 0.0, high, xtol=1e-5))
