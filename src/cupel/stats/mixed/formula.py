@@ -19,6 +19,7 @@ Source: Wilkinson & Rogers (1973), Applied Statistics 22, 392-399; R's
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ TOKEN = re.compile(
 )
 FUNCTIONS = frozenset({"log", "log2", "log10", "log1p", "exp", "sqrt", "abs", "I", "C", "factor"})
 AS_FACTOR = frozenset({"C", "factor"})
+BETWEEN = {"+": " + ", "-": " - ", "*": " * ", "/": "/", "^": "^"}
 MOST_ORDER = 12
 
 
@@ -51,7 +53,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Call:
-    """A function of an expression, or an operation (`+ - * / ^`, `neg`) on expressions."""
+    """A function of an expression, or an operation (`+ - * / ^`, `neg`, `(` for parentheses) on expressions."""
 
     function: str
     arguments: tuple[Expression, ...]
@@ -136,11 +138,10 @@ def written(expression: Expression) -> str:
     args = [written(argument) for argument in expression.arguments]
     if expression.function == "neg":
         return f"-{args[0]}"
-    if expression.function in ("+", "-", "*", "/"):
-        return f" {expression.function} ".join(args)
-    if expression.function == "^":
-        return "^".join(args)
-    return f"{expression.function}({', '.join(args)})"
+    if expression.function in BETWEEN:
+        return BETWEEN[expression.function].join(args)
+    name = "" if expression.function == "(" else expression.function
+    return f"{name}({', '.join(args)})"
 
 
 @dataclass(frozen=True)
@@ -198,13 +199,15 @@ class _Reader:
         self._expect("~")
         right = self._sum()
         if self.tokens[self.at][0] != "end":
-            self._fail("an operator was expected")
+            is_bar = self.tokens[self.at][1] in ("|", "||")
+            self._fail("a random term stands in parentheses, (1 | task)" if is_bar else "an operator was expected")
         return Formula(self.text, name, self._side(right), right.bars, self.variables)
 
     def _known(self, expression: Expression) -> str:
         """Remember an expression under its canonical form."""
         name = written(expression)
-        self.variables.setdefault(name, expression)
+        if self.variables.setdefault(name, expression) != expression:
+            self._fail(f"'{name}' is both a column and a function of columns; rename the column")
         return name
 
     def _sum(self) -> _Sum:
@@ -217,7 +220,10 @@ class _Reader:
             if self._next("+"):
                 total = _plus(total, self._product())
             elif self._next("-"):
-                total = _without(total, self._product())
+                taken = self._product()
+                if taken.bars:
+                    self._fail("a random term cannot be taken away; leave it out")
+                total = _without(total, taken)
             else:
                 return total
 
@@ -237,7 +243,10 @@ class _Reader:
     def _interaction(self) -> _Sum:
         left = self._power()
         while self._next(":"):
-            left = _times(left, self._power())
+            right = self._power()
+            if left.bars or right.bars:
+                self._fail("a random term has no interactions; add it with +")
+            left = _times(left, right)
         return left
 
     def _power(self) -> _Sum:
@@ -328,8 +337,10 @@ class _Reader:
         if self._next("("):
             inner = self._arithmetic()
             self._expect(")")
-            return inner
+            return Call("(", (inner,))
         if kind == "number":
+            if math.isinf(float(word)):
+                self._fail("this number is too large")
             self.at += 1
             return Number(float(word))
         if kind in ("name", "quoted"):

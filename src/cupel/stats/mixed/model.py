@@ -272,7 +272,8 @@ class MixedModel:
 
     def _empty_components(self) -> list[Component]:
         rows = [row for row in self.variance_components.rows if not row.other and row.group != RESIDUAL]
-        return [row for row in rows if row.sd <= 1e-4 * self.sigma]
+        scales = [scale for term in self.data.terms for scale in term.scale.tolist()]
+        return [row for row, scale in zip(rows, scales, strict=True) if row.sd * scale <= 1e-4 * self.sigma]
 
     def refit(self, *, reml: bool) -> MixedModel:
         """The same model by the other criterion (or the same)."""

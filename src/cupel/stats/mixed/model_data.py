@@ -145,7 +145,9 @@ def _scale(rest: Floats, y: Floats, name: str) -> float:
 def _notes(num_dropped: int, design: Design, kept: Collection[int]) -> list[Note]:
     notes = []
     if num_dropped:
-        notes.append(Note("failures", f"{num_dropped} rows are left out because a value is missing in them"))
+        notes.append(
+            Note("failures", f"{num_dropped} rows are left out because a value is missing or infinite in them")
+        )
     gone = [name for k, name in enumerate(design.names) if k not in kept]
     if gone:
         names = ", ".join(gone[:6]) + (f" and {len(gone) - 6} more" if len(gone) > 6 else "")

@@ -80,7 +80,7 @@ def make_terms(bars: Sequence[Bar], variables: Mapping[str, Variable], n: int) -
             residual's; two bars are the same.
     """
     terms = [_term(bar, variables, n) for bar in bars]
-    names = [(term.group, name) for term in terms for name in term.names]
+    names = [(":".join(sorted(bar.group)), name) for bar, term in zip(bars, terms, strict=True) for name in term.names]
     twice = next((pair for pair in names if names.count(pair) > 1), None)
     if twice:
         raise UsageError(

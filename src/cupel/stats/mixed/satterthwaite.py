@@ -42,6 +42,7 @@ def satterthwaite(model: MixedModel, contrasts: Floats) -> Floats:
     """
     here = model.evaluation
     weights = np.atleast_2d(contrasts) @ np.linalg.inv(model.data.r)
+    weights = weights / np.maximum(np.abs(weights).max(axis=1, keepdims=True, initial=0.0), 1e-300)
     through = weights @ here.covariance_fixed
     relative = np.einsum("cp,cp->c", through, weights)
     sigma = np.sqrt(here.variance)

@@ -19,7 +19,7 @@ Variable: TypeAlias = Floats | Factor
 
 UNARY: dict[str, Callable[[Floats], Floats]] = {
     "log": np.log, "log2": np.log2, "log10": np.log10, "log1p": np.log1p, "exp": np.exp, "sqrt": np.sqrt,
-    "abs": np.abs, "neg": np.negative, "I": lambda x: x,
+    "abs": np.abs, "neg": np.negative, "I": lambda x: x, "(": lambda x: x,
 }  # fmt: skip
 BINARY: dict[str, Callable[[Floats, Floats], Floats]] = {
     "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "^": np.power
@@ -109,7 +109,7 @@ def _numbers(expression: Expression, columns: Mapping[str, Column]) -> Floats:
             value = UNARY[expression.function](arguments[0])
         else:
             value = BINARY[expression.function](arguments[0], arguments[1])
-    known = np.logical_and.reduce([np.isfinite(argument) for argument in arguments])
+    known = np.logical_and.reduce(np.broadcast_arrays(*(np.isfinite(argument) for argument in arguments)))
     bad = np.flatnonzero(np.atleast_1d(known & ~np.isfinite(value)))
     if bad.size:
         at = [float(np.broadcast_to(a, value.shape)[bad[0]] if value.ndim else a) for a in arguments]
