@@ -160,7 +160,7 @@ def _assembled(found: dict[str, Column], roles: dict[str, str], source: ResultsT
     budget = None
     if "budget" in roles:
         budget = numbers_of(found[roles["budget"]], lines, word)
-    taken = {part for name in roles.values() for part in (name, *name.split(JOINT))}
+    taken = set(roles.values())  # the parts of a joined role stay columns of their own
     table = Results(
         method=factors["method"] or _one_level(n, "all"),
         task=factors["task"] or _one_level(n, "all"),

@@ -1,0 +1,193 @@
+"""Differences between methods averaged over these very tasks: the runs vary, the tasks stand still.
+
+Formula
+    For each task the difference of two methods' means, by pairs of runs
+    with the same seed where seeds are shared; D is their plain average over
+    the T tasks that both were run on.
+        Var(D) = (1 / T^2) sum over tasks of s_t^2 / n_t   (paired), or
+                 (1 / T^2) sum of (s_A^2 / n_A + s_B^2 / n_B)
+    with each task's own spread, and Welch-Satterthwaite degrees of freedom.
+    A task with one run has no spread of its own and takes the mean spread of
+    the others; without any repeats there is no interval. Holm over pairs.
+
+Source: Welch (1947), Biometrika 34, 28-35; Satterthwaite (1946).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cupel.stats.checked import Floats
+from cupel.stats.frame import Frame, frame_of
+from cupel.stats.holm import holm
+from cupel.stats.interval import Interval
+from cupel.stats.note import Note
+from cupel.stats.results import results
+from cupel.stats.rows import Results
+from cupel.stats.student import t_p_value, t_quantile
+from cupel.stats.task_model import is_shared
+
+
+@dataclass(frozen=True)
+class AveragedDifference:
+    """One pair of methods.
+
+    Attributes:
+        a: first method.
+        b: second method.
+        estimate: mean over tasks of A less B; NaN where no task has both.
+        se: standard error; NaN where nothing was repeated.
+        df: degrees of freedom.
+        p: two-sided, by Holm over the pairs.
+        p_alone: the same for this pair alone.
+        interval: at Bonferroni's level over the pairs; None where there is no standard error.
+        num_tasks: tasks that both were run on.
+        num_runs: pairs of runs (paired) or runs of both.
+    """
+
+    a: str
+    b: str
+    estimate: float
+    se: float
+    df: float
+    p: float
+    p_alone: float
+    interval: Interval | None
+    num_tasks: int
+    num_runs: int
+
+
+@dataclass(frozen=True)
+class TaskAverage:
+    """All pairs of methods on these tasks.
+
+    Attributes:
+        rows: one per pair, in the order of the methods.
+        is_paired: whether runs with the same seed were compared.
+        method: in words.
+        scope: `these tasks`.
+        warnings: what a reader must know.
+    """
+
+    rows: tuple[AveragedDifference, ...]
+    is_paired: bool
+    method: str
+    scope: str
+    warnings: tuple[Note, ...]
+
+    def to_frame(self) -> Any:
+        """One row per pair."""
+        names = ("a", "b", "estimate", "se", "df", "p", "p_alone", "num_tasks", "num_runs")
+        columns: dict[str, list[Any]] = {name: [getattr(row, name) for row in self.rows] for name in names}
+        columns["low"] = [math.nan if row.interval is None else row.interval.low for row in self.rows]
+        columns["high"] = [math.nan if row.interval is None else row.interval.high for row in self.rows]
+        return frame_of(columns)
+
+    def text(self) -> str:
+        """One line per pair."""
+        lines = []
+        for row in self.rows:
+            sure = "no interval: nothing was repeated"
+            if row.interval is not None:
+                sure = f"{row.interval.low:.4g} to {row.interval.high:.4g}; p = {row.p:.3g}"
+            lines.append(f"{row.a} - {row.b}: {row.estimate:.4g} ({sure})")
+        return "\n".join([*lines, f"{self.method}; {self.scope}"])
+
+
+def task_average(frame: Frame, *, against: str | None = None, level: float = 0.95) -> TaskAverage:
+    """Compare methods on these tasks.
+
+    Args:
+        frame: any frame, or `Results`; at one budget. Failures are left out and said.
+        against: the method that all others are compared with (it stands second); all pairs where None.
+        level: of all intervals together.
+
+    Returns:
+        The differences.
+
+    Raises:
+        UnknownNameError: there is no such method.
+
+    Source: Welch (1947).
+    """
+    table = results(frame)
+    ok = table.select(table.ok)
+    seeds = ok.seed
+    is_paired = seeds is not None and is_shared(ok, seeds)
+    control = None if against is None else ok.method_index(against)
+    size = len(ok.methods)
+    pairs = [(i, j) for i in range(size) for j in range(i + 1, size)]
+    if control is not None:
+        pairs = [(i, control) for i in range(size) if i != control]
+    found = [_pair(ok, pair, is_paired=is_paired) for pair in pairs]
+    alone = np.array([t_p_value(d, se, df) if df > 0 else math.nan for d, se, df, _, _ in found])
+    adjusted = holm(alone)
+    own = 1 - (1 - level) / max(1, int(np.sum(~np.isnan(alone))))
+    rows = []
+    for (i, j), (d, se, df, tasks, runs), p, q in zip(pairs, found, alone.tolist(), adjusted.tolist(), strict=True):
+        half = t_quantile(own, df) * se if df > 0 else math.nan
+        interval = Interval(d - half, d + half, level, "Welch, Bonferroni") if math.isfinite(half) else None
+        rows.append(AveragedDifference(ok.methods[i], ok.methods[j], d, se, df, q, p, interval, tasks, runs))
+    how = f"mean over tasks of {'paired ' if is_paired else ''}differences, Welch; Holm over {len(rows)} pairs"
+    return TaskAverage(tuple(rows), is_paired, how, "these tasks", tuple(table.warnings))
+
+
+def _pair(table: Results, pair: tuple[int, int], *, is_paired: bool) -> tuple[float, float, float, int, int]:
+    """Estimate, standard error, degrees of freedom, tasks and runs of one pair of methods."""
+    means, variances, counts, free = [], [], [], []
+    for task in range(len(table.tasks)):
+        own = table.task.codes == task
+        a, b = (own & (table.method.codes == m) for m in pair)
+        sides = _paired(table, a, b) if is_paired else (table.value[a], table.value[b])
+        if is_paired and len(sides[0]):
+            differences = sides[0] - sides[1]
+            parts = [(differences, 1.0)]
+        else:
+            parts = [(sides[0], 1.0), (sides[1], -1.0)]
+        if any(x.size == 0 for x, _ in parts):
+            continue
+        means.append(sum(sign * float(x.mean()) for x, sign in parts))
+        for x, _ in parts:
+            variances.append(float(x.var(ddof=1)) if x.size > 1 else math.nan)
+            counts.append(x.size)
+            free.append(x.size - 1)
+    if not means:
+        return math.nan, math.nan, math.nan, 0, 0
+    estimate, num_tasks = float(np.mean(means)), len(means)
+    error, df = _error(np.array(variances), np.array(counts), np.array(free))
+    return estimate, error / num_tasks, df, num_tasks, int(sum(counts))
+
+
+def _paired(table: Results, a: Any, b: Any) -> tuple[Floats, Floats]:
+    """Values of both methods at the seeds that both have (a repeated seed by its mean)."""
+    assert table.seed is not None
+    size = len(table.seed.levels)
+    sums = []
+    for side in (a, b):
+        codes = table.seed.codes[side]
+        known = codes >= 0
+        num = np.bincount(codes[known], minlength=size)
+        total = np.bincount(codes[known], weights=table.value[side][known], minlength=size)
+        sums.append((num, total))
+    both = (sums[0][0] > 0) & (sums[1][0] > 0)
+    return sums[0][1][both] / sums[0][0][both], sums[1][1][both] / sums[1][0][both]
+
+
+def _error(variances: Floats, counts: Floats, free: Floats) -> tuple[float, float]:
+    """Root of the summed variances of means, and degrees of freedom; NaN where nothing was repeated."""
+    known = ~np.isnan(variances)
+    if not known.any():
+        return math.nan, math.nan
+    pooled = float(np.average(variances[known], weights=free[known]))
+    filled = np.where(known, variances, pooled) / counts
+    total = float(filled.sum())
+    if total == 0:
+        return math.nan, math.nan
+    spread = float((filled[known] ** 2 / free[known]).sum())
+    if not known.all():  # borrowed spreads are known as well as those they come from
+        spread += float(filled[~known].sum()) ** 2 / float(free[known].sum())
+    return math.sqrt(total), total**2 / spread
