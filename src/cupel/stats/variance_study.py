@@ -20,7 +20,7 @@ Formula (per method and task; V is a source)
 Coverage (nominal 95 %; tests/statistical/test_variance_coverage.py)
     chi-square: 95 % for a normal law at every n; 68 % at 50 and 200 runs
     for an exponential law, 80 and 76 % for Student's t with 5 degrees.
-    Bonett: 94 to 99 % for a normal law, 88 to 96 % for the other two. The
+    Bonett: 94 to 99 % for a normal law, 88 to 98 % for the other two. The
     percentile bootstrap, tried as well, covers less than Bonett everywhere
     (75 % at 10 normal runs), and is not offered.
 
