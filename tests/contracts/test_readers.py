@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import gzip
 import json
 import pickle
@@ -160,6 +161,55 @@ def test_a_damaged_file_is_read_or_refused_by_name(sample: Path, tmp_path: Path)
             for reader in (None, reader_of(sample)):
                 check_or_named(whole, reader)
         path.write_bytes(content)
+
+
+STRANGE = (None, [], {}, "x", 3, -1, True, 1e308, 10**400, [[]], {"a": 1}, [None, "y"], float("nan"))
+
+
+def with_something_else(content: object, rng: random.Random) -> object:
+    """A JSON value in which one part, anywhere, is replaced by something else."""
+    if isinstance(content, dict) and content and rng.random() < 0.9:
+        key = rng.choice(sorted(content))
+        if rng.random() < 0.1:
+            return {name: value for name, value in content.items() if name != key}
+        return {**content, key: with_something_else(content[key], rng)}
+    if isinstance(content, list) and content and rng.random() < 0.9:
+        place = rng.randrange(len(content))
+        return [*content[:place], with_something_else(content[place], rng), *content[place + 1 :]]
+    return rng.choice(STRANGE)
+
+
+@pytest.mark.parametrize("sample", [s for s in SAMPLES if s.suffix in (".json", ".log")], ids=lambda path: path.name)
+def test_a_json_file_with_other_values_is_read_or_refused_by_name(sample: Path, tmp_path: Path) -> None:
+    rng = random.Random(sample.name)
+    path = tmp_path / sample.name
+    parts = [json.loads(line) for line in sample.read_text().splitlines()] if sample.suffix == ".log" else None
+    for _ in range(60):
+        content = with_something_else(parts or json.loads(sample.read_text()), rng)
+        is_lines = parts is not None and isinstance(content, list)
+        path.write_text("\n".join(map(json.dumps, content)) if is_lines else json.dumps(content))  # type: ignore[call-overload]
+        for reader in (None, reader_of(sample)):
+            check_or_named(path, reader)
+
+
+@pytest.mark.parametrize("sample", [s for s in SAMPLES if s.suffix == ".sql"], ids=lambda path: path.name)
+def test_a_database_with_other_values_is_read_or_refused_by_name(sample: Path, tmp_path: Path) -> None:
+    rng = random.Random(sample.name)
+    path = as_written(sample, tmp_path)
+    database = sqlite3.connect(path)
+    database.executescript("PRAGMA ignore_check_constraints = ON; PRAGMA foreign_keys = OFF; PRAGMA synchronous = OFF;")
+    names = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    for _ in range(60):
+        table = rng.choice(names)
+        column = rng.choice([row[1] for row in database.execute(f"PRAGMA table_info('{table}')")])
+        value = rng.choice((None, "x", "", b"\xff\xfe", -1, 2**62, 1e308, "[1, 2]", "{"))
+        changed = f'UPDATE OR IGNORE "{table}" SET "{column}" = ? WHERE rowid % 3 = {rng.randrange(3)}'  # noqa: S608
+        with contextlib.suppress(sqlite3.IntegrityError):
+            database.execute(changed, (value,))
+            database.commit()
+        for reader in (None, reader_of(sample)):
+            check_or_named(path, reader)
+    database.close()
 
 
 @pytest.mark.parametrize("sample", [s for s in SAMPLES if s.suffix in WHOLE_OR_NOTHING], ids=lambda path: path.name)

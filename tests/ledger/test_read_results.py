@@ -99,6 +99,13 @@ def test_files_with_the_same_columns_become_one_table(tmp_path: Path) -> None:
     assert "method" not in table.roles
 
 
+def test_a_column_that_has_the_name_already_is_kept(tmp_path: Path) -> None:
+    paths = [write(tmp_path, f"{k}.csv", f"method,source_file,value\nadam,x{k},0.5\n") for k in range(2)]
+    table = read_results(paths)
+    assert table.columns["source_file"] == ["x0", "x1"]
+    assert table.columns["results_file"] == ["0", "1"]
+
+
 def test_order_of_columns_does_not_matter(tmp_path: Path) -> None:
     a = write(tmp_path, "a.csv", "method,seed,value\nadam,0,0.5\n")
     b = write(tmp_path, "b.csv", "value,method,seed\n0.25,sgd,0\n")
@@ -184,6 +191,13 @@ def test_reading_loads_no_library_of_tables_unless_a_file_needs_it(tmp_path: Pat
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"pandas", "polars", "pyarrow", "scipy", "torch"} & set(done.stdout.split())
+
+
+def test_listing_the_readers_loads_no_numpy() -> None:
+    code = "import sys; from cupel.ledger.known_readers import known_readers; known_readers(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "cupel.ledger.readers" in done.stdout.split()
+    assert "numpy" not in done.stdout.split()
 
 
 def test_a_view_of_a_source_that_it_has_not_says_what_it_is(tmp_path: Path) -> None:

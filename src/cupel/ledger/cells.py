@@ -105,7 +105,10 @@ def plain_value(value: object) -> Any:
         return value
     if isinstance(value, int | float):
         return value if abs(value) < 2**53 else number_or_none(value)
-    return json.dumps(value, default=str)
+    try:
+        return json.dumps(value, default=str)
+    except RecursionError:
+        return "(nested too deeply)"
 
 
 def columns_of_rows(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:

@@ -18,9 +18,9 @@ KEY = ("method", "task", "seed", "budget", "split", "hpo_run")
 def join_tables(tables: Sequence[ResultsTable]) -> ResultsTable:
     """The rows of all tables, one after another.
 
-    A column `source_file` names the file of each row. It is the method where no column names one; and where a format
-    says so (timings of the same commands on several machines or commits), it is the method wherever files hold the same
-    methods and tasks, and what was the method becomes the task.
+    A column `source_file` (where taken, `results_file`) names the file of each row. It is the method where no column
+    names one; and where a format says so (timings of the same commands on several machines or commits), it is the
+    method wherever files hold the same methods and tasks, and what was the method becomes the task.
 
     Args:
         tables: at least two, of different files.
@@ -33,12 +33,13 @@ def join_tables(tables: Sequence[ResultsTable]) -> ResultsTable:
     _refuse_unequal(tables)
     names = list(dict.fromkeys(name for table in tables for name in table.columns))
     columns: dict[str, list[Any]] = {name: [] for name in names}
-    columns[SOURCE_FILE] = []
+    mark = next(name for name in (SOURCE_FILE, "results_file", "file_read") if name not in columns)
+    columns[mark] = []
     for label, table in zip(labels, tables, strict=True):
         for name in names:
             columns[name] += table.columns.get(name, [None] * table.num_rows)
-        columns[SOURCE_FILE] += [label] * table.num_rows
-    roles, notes = _roles(tables)
+        columns[mark] += [label] * table.num_rows
+    roles, notes = _roles(tables, mark)
     has_lines = all(table.lines for table in tables)
     return ResultsTable(
         columns,
@@ -88,19 +89,19 @@ def _refuse_unequal(tables: Sequence[ResultsTable]) -> None:
             )
 
 
-def _roles(tables: Sequence[ResultsTable]) -> tuple[dict[str, str], list[str]]:
+def _roles(tables: Sequence[ResultsTable], mark: str) -> tuple[dict[str, str], list[str]]:
     """The roles of the joined table, and what to say where files differ or where the file became the method."""
     roles = {role: name for role, name in tables[0].roles.items() if all(t.roles.get(role) == name for t in tables)}
     unclear = sorted({role for table in tables for role in table.roles} - set(roles))
     notes = [f"The files give the role {role} to different columns: say which, --map {role}=NAME" for role in unclear]
     if "method" not in roles and not any(role_named(name) == "method" for name in tables[0].columns):
-        roles["method"] = SOURCE_FILE
-        return roles, [*notes, f"No column names the method: each file is one (method = {SOURCE_FILE})."]
+        roles["method"] = mark
+        return roles, [*notes, f"No column names the method: each file is one (method = {mark})."]
     if tables[0].same_cells_mean != "method" or not _share_cells(tables, roles):
         return roles, notes
     subject = ":".join(roles[role] for role in ("task", "method") if role in roles)
-    roles |= {"method": SOURCE_FILE, "task": subject}
-    said = f"The files hold the same {subject}: they are compared with each other (method = {SOURCE_FILE})."
+    roles |= {"method": mark, "task": subject}
+    said = f"The files hold the same {subject}: they are compared with each other (method = {mark})."
     return roles, [*notes, said]
 
 

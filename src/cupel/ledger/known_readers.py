@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from cupel.ledger import readers
-from cupel.ledger.source import Evidence, Source
 from cupel.spec.errors import UnknownNameError
-from cupel.spec.results_table import ResultsTable
+
+if TYPE_CHECKING:  # listing the readers must not load numpy
+    from cupel.ledger.source import Evidence, Source
+    from cupel.spec.results_table import ResultsTable
 
 
 class Reader(Protocol):

@@ -62,8 +62,9 @@ def _rounds(benchmark: Mapping[str, Any], where: str, source: Source) -> Iterato
     """The rows of one benchmark."""
     name = source.expect(benchmark.get("name"), str, f"the name of {where}")
     stats = source.expect(benchmark.get("stats"), dict, f"'stats' of {where}")
+    full = source.expect(benchmark.get("fullname") or name, str, f"'fullname' of {where}")
     row: dict[str, Any] = {
-        "benchmark": plain_value(benchmark.get("fullname") or name), "name": name, "function": name.partition("[")[0],
+        "benchmark": full, "name": name, "function": name.partition("[")[0],
         "group": plain_value(benchmark.get("group")), "round": None, "time_s": None,
     }  # fmt: skip
     for kind in ("params", "extra_info"):
