@@ -1,186 +1,146 @@
-"""How many launches it takes to see a difference, in minutes when a pilot run is given.
+"""How many launches, seeds, pairs or tasks it takes to see a difference.
 
-For two machines with equal spread: launches on each for an interval that excludes "no difference" with the power
-asked. With a pilot, each entry's own spread is taken, once as estimated and once at its 80 % upper limit, since a few
-launches say little about a spread.
+- Launches on each of two machines: --cv, or --pilot RUN for your machine's own
+  spreads and times (this is what is planned where nothing else is asked).
+- Seeds of two methods on one task: --sd, and --correlation where A and B run
+  on the same seeds; or --sd-diff, the spread of A - B on one seed.
+- Tasks, for a statement about tasks like these: --sd-interaction, --sd-noise.
+- Pairs until one method is seen to win more often: --win-rate.
+- Both of methods from a results file: --pilot results.csv.
+
+A plan is for an interval that excludes "no difference" with the power asked.
+With --rope it is for the verdict: the whole interval beyond what is of no
+practical importance, and how many it takes to show equivalence. From a pilot
+each spread is taken once as estimated and once at its 80 % upper limit, since a
+few runs say little about a spread.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cupel.cli._entries import table, wrapped
-from cupel.ledger.job_folder import JobFolder
-from cupel.ledger.run_folder import RunFolder
-from cupel.report.document import build_document
-from cupel.report.pilot import best_stepping_s
-from cupel.spec.errors import NothingToRunError, UsageError
-from cupel.spec.units import format_duration, format_percent, parse_fraction
-from cupel.stats.cv_limit import cv_limit
-from cupel.stats.launches_for_effect import launches_for_effect
-from cupel.stats.launches_for_width import launches_for_width
+from cupel.cli._power_launches import launches_document, show_launches
+from cupel.cli._power_methods import methods_document
+from cupel.cli._power_text import show_methods
+from cupel.spec.errors import UsageError
+from cupel.spec.units import parse_fraction
 
 SCHEMA = 1
-MOST_COLUMNS = 5
-"""Differences beside each other, so that a line keeps within 80 columns."""
-ABOUT = 0.2
-"""Share by which a length of stepping may be off and be about right."""
+OPTIONS = {
+    "launches": {"effect", "cv", "pilot", "rope"},
+    "seeds": {"effect", "cv", "sd", "sd_diff", "correlation", "rope"},
+    "tasks": {"effect", "sd_interaction", "sd_noise", "runs", "rope"},
+    "win-rate": {"win_rate", "rope"},
+    "pilot": {"effect", "pilot", "rope", "runs", "metric", "better", "methods", "map", "where", "reader"},
+}
+"""What each plan takes."""
+GIVEN_AWAY = {
+    "win-rate": ("win_rate",),
+    "tasks": ("sd_interaction", "sd_noise"),
+    "seeds": ("sd", "sd_diff", "correlation"),
+}
+"""Options that say which plan is meant without its name."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What `cupel power` takes."""
+    plan = parser.add_mutually_exclusive_group()
+    plan.add_argument("--seeds", action="store_true", help="seeds of two methods; needed with --cv only")
+    plan.add_argument("--tasks", action="store_true", help="tasks, for tasks like these")
+    plan.add_argument("--win-rate", metavar="LIST", help="shares of pairs that A wins, such as 60%%,75%%")
     parser.add_argument(
-        "--effect", default="1%,2%,5%,10%", metavar="LIST", help="differences to find (default 1%%,2%%,5%%,10%%)"
+        "--effect",
+        metavar="LIST",
+        help="differences to find: percentages for launches and --cv (default 1%%,2%%,5%%,10%%), else in the unit of "
+        "the metric (default: multiples of the spread)",
     )
-    spread = parser.add_mutually_exclusive_group()
-    spread.add_argument(
-        "--cv", default="0.5%,1%,2%,5%", metavar="LIST", help="spreads between launches (default 0.5%%,1%%,2%%,5%%)"
-    )
-    spread.add_argument("--pilot", type=Path, metavar="RUN", help="a run whose spreads and times are taken")
+    parser.add_argument("--rope", metavar="ROPE", help="plan for a verdict beyond this; same unit as the differences")
     parser.add_argument("--power", default="90%", help="chance of finding the difference (default 90%%)")
     parser.add_argument("--level", default="95%", help="level of the intervals (default 95%%)")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    spreads = parser.add_argument_group("spreads")
+    spread = spreads.add_mutually_exclusive_group()
+    spread.add_argument(
+        "--cv", metavar="LIST", help="between launches, or seeds with --seeds (default 0.5%%,1%%,2%%,5%%)"
+    )
+    spread.add_argument("--sd", metavar="LIST", help="between seeds of a method on a task")
+    spread.add_argument("--sd-diff", metavar="LIST", help="of A - B on one seed")
+    spread.add_argument("--pilot", type=Path, metavar="PATH", help="a run, or a file of results, to take spreads from")
+    spreads.add_argument("--correlation", metavar="R", help="of A and B on one seed, -1 to 1")
+    spreads.add_argument("--sd-interaction", metavar="SD", help="of a method's advantage between tasks")
+    spreads.add_argument("--sd-noise", metavar="SD", help="between runs of a method on a task")
+    spreads.add_argument("--runs", metavar="LIST", help="runs of each method on each task (default 1,3,10)")
+    file = parser.add_argument_group("with a file of results")
+    file.add_argument("--metric", metavar="NAME", help="which metric")
+    file.add_argument("--better", metavar="WAY", help="higher or lower; no spread depends on it")
+    file.add_argument("--methods", metavar="A,B", help="only these")
+    file.add_argument(
+        "--map", action="append", metavar="ROLE=COLUMN", help="which column names the method, the task .."
+    )
+    file.add_argument("--where", action="append", metavar="NAME=VALUE", help="only rows with this value")
+    file.add_argument("--reader", metavar="NAME", help="which reader; found by what is in the file otherwise")
 
 
 def main(args: argparse.Namespace) -> int:
     """Compute and print."""
-    effects = _fractions(args.effect)
     power, level = parse_fraction(args.power), parse_fraction(args.level)
-    rows = _pilot_rows(args.pilot) if args.pilot else _plain_rows(_fractions(args.cv))
-    for row in rows:
-        row["launches"] = {
-            format_percent(e): launches_for_effect(row["cv"], e, power=power, level=level) for e in effects
-        }
-        row["launches_for_half_width"] = {
-            format_percent(e): launches_for_width(row["cv"], e, level=level) for e in effects
-        }
-        if "cv_limit" in row:
-            row["launches_cautious"] = {
-                format_percent(e): launches_for_effect(row["cv_limit"], e, power=power, level=level) for e in effects
-            }
-    document = {
-        "schema": SCHEMA,
-        "kind": "power",
-        "power": power,
-        "level": level,
-        "effects": effects,
-        "pilot": str(args.pilot) if args.pilot else None,
-        "rows": rows,
-    }
+    design = _design(args)
+    head = {"schema": SCHEMA, "kind": "power", "design": design, "power": power, "level": level}
+    document: dict[str, Any]
+    if design == "launches":
+        document = head | launches_document(args, power, level)
+    elif design == "pilot":
+        from cupel.cli._power_pilot import pilot_document
+
+        document = head | pilot_document(args, power, level)
+    else:
+        document = head | methods_document(design, args, power, level)
     if args.json:
         print(json.dumps(document, indent=1))
+    elif design == "launches":
+        show_launches(document)
     else:
-        _show(document)
+        show_methods(document)
     return 0
 
 
-def _fractions(text: str) -> list[float]:
-    values = [parse_fraction(part) for part in text.split(",") if part.strip()]
-    if not values:
-        raise UsageError(f"{text!r} names no percentage; expected a list such as 1%,2%,5%.")
-    return values
+def _design(args: argparse.Namespace) -> str:
+    """Which plan is asked for; an option that it does not take is refused."""
+    named = "seeds" if args.seeds else "tasks" if args.tasks else None
+    implied = [name for name, options in GIVEN_AWAY.items() if any(getattr(args, o) is not None for o in options)]
+    design = named or (implied[0] if implied else "launches")
+    if args.pilot is not None and not _is_run(args.pilot):
+        design = "pilot" if design == "launches" else design
+    every = set().union(*OPTIONS.values())
+    given = sorted(option for option in every if getattr(args, option) is not None)
+    for option in given:
+        if option not in OPTIONS[design]:
+            takers = [name for name, options in OPTIONS.items() if option in options]
+            raise UsageError(
+                f"{_flag(option)} does not belong to a plan for {PLANS[design]}; it belongs to one for "
+                f"{' or '.join(PLANS[name] for name in takers)}. See: cupel power --help"
+            )
+    return design
 
 
-def _plain_rows(cvs: Sequence[float]) -> list[dict[str, Any]]:
-    return [{"label": f"cv {format_percent(cv)}", "cv": cv} for cv in cvs]
+PLANS = {
+    "launches": "launches",
+    "seeds": "seeds (--seeds)",
+    "tasks": "tasks (--tasks)",
+    "win-rate": "pairs (--win-rate)",
+    "pilot": "methods from a results file (--pilot results.csv)",
+}
 
 
-def _pilot_rows(run: Path) -> list[dict[str, Any]]:
-    """Spread and seconds per launch of each entry of a run."""
-    folder = RunFolder(run)
-    document = build_document(folder)
-    rows = []
-    for entry in document["entries"]:
-        if not entry["cv"]:
-            print(f"{entry['label']}: left out, {_why_left_out(entry)}.", file=sys.stderr)
-            continue
-        launches = [
-            JobFolder(folder.path / "jobs" / launch["job"]) for launch in entry["launches"] if launch["status"] == "ok"
-        ]
-        seconds = statistics.mean(_seconds(job) for job in launches)
-        rows.append(
-            {
-                "label": entry["label"],
-                "cv": entry["cv"],
-                "cv_limit": cv_limit(entry["cv"], entry["cv_n"]),
-                "num_launches": entry["num_launches"],
-                "seconds_per_launch": seconds,
-                "stepping_s": statistics.mean(sum(job.steps().seconds) for job in launches),
-                "best_stepping_s": best_stepping_s(launches, seconds),
-            }
-        )
-    if not rows:
-        raise NothingToRunError(f"{run} has no entry with 2 launches; a spread needs at least 2, better 5.")
-    return rows
+def _flag(option: str) -> str:
+    return f"--{option.replace('_', '-')}"
 
 
-def _why_left_out(entry: dict[str, Any]) -> str:
-    if entry["num_launches"] < 2:
-        return "fewer than 2 launches ended well"
-    return str(entry["interval_note"] or "the spread between its launches is not known")
-
-
-def _seconds(job: JobFolder) -> float:
-    end = job.last("end") or {}
-    return float(end.get("elapsed_s") or 0.0)
-
-
-def _show(document: dict[str, Any]) -> None:
-    """The table for people."""
-    print("Launches on each of two machines to find a difference")
-    print(f"with {document['power']:.0%} power ({document['level']:.0%} intervals):")
-    print("the interval then excludes no difference. Faster and slower ask for more, the")
-    print("whole interval beyond 1 % (cupel compare --rope): for 5 %, take the row of 4 %.")
-    effects = [format_percent(e) for e in document["effects"]]
-    rows: Sequence[dict[str, Any]] = document["rows"]
-    if document["pilot"] is None:
-        for k in range(0, len(effects), MOST_COLUMNS):
-            _show_plain(rows, effects[k : k + MOST_COLUMNS])
-        print("\nWith a pilot the spreads are your machine's own: cupel power --pilot RUN")
-        return
-    for row in rows:
-        _show_pilot(row, effects)
-    print("\nFirst the number for the spread as estimated, then for its 80 % upper limit,")
-    print("and the time on one machine for each. A launch can be longer or shorter too:\n")
-    for row in rows:
-        print(wrapped(f"{row['label']}: {_stepping_text(row)}", "    ", "  "))
-
-
-def _show_plain(rows: Sequence[dict[str, Any]], effects: Sequence[str]) -> None:
-    """A row per spread, a column per difference."""
-    width = max(len(row["label"]) for row in rows)
-    print(f"\n  {'':<{width}}    difference to find")
-    print(f"  {'':<{width}}" + "".join(f"{e:>12}" for e in effects))
-    for row in rows:
-        print(f"  {row['label']:<{width}}" + "".join(f"{row['launches'][e]:>12}" for e in effects))
-
-
-def _show_pilot(row: dict[str, Any], effects: Sequence[str]) -> None:
-    """An entry of a pilot: a row per difference."""
-    seconds = row["seconds_per_launch"]
-    print()
-    spread = f"cv {format_percent(row['cv'])} in {row['num_launches']} launches of {format_duration(seconds)}"
-    print(wrapped(f"{row['label']}: {spread}", "  ", ""))
-    rows = [("difference to find", "launches", "time")]
-    for effect in effects:
-        numbers = (row["launches"][effect], row["launches_cautious"][effect])
-        times = " .. ".join(format_duration(number * seconds) for number in numbers)
-        rows.append((effect, " .. ".join(map(str, numbers)), times))
-    print("\n".join(table(rows)))
-
-
-def _stepping_text(row: dict[str, Any]) -> str:
-    """How long a launch steps, and how long it should."""
-    now, best = row["stepping_s"], row["best_stepping_s"]
-    text = f"now {format_duration(now)} of stepping per launch"
-    if best is None:
-        return f"{text}; a better length is not known from this pilot"
-    if abs(best - now) <= ABOUT * now:
-        return f"{text}, which is about right"
-    return f"{text}; {format_duration(best)} would be {'enough' if best < now else 'better'}"
+def _is_run(path: Path) -> bool:
+    """Whether a pilot is a run of Cupel; a folder that is absent or empty is answered as one."""
+    if path.is_dir():
+        return (path / "run.json").is_file() or not any(path.iterdir())
+    return not path.exists() and not path.suffix and str(path) != "-"

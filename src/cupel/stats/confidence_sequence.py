@@ -140,7 +140,7 @@ def confidence_sequence(
     Raises:
         UsageError: when a value is infinite or beyond the bounds, or an option is out of range.
 
-    Cost: O(n); for `betting` n^1.5: 0.02 s for 50 values, 0.1 s for 200, 1 s for 1000.
+    Cost: O(n), 0.1 ms for 100 values; for `betting` n^1.5, 12 ms for 100, 0.5 s for 500.
 
     Source: Wang & Ramdas (2025); Orabona & Jun (2024); Waudby-Smith & Ramdas (2024).
 
@@ -164,9 +164,7 @@ def confidence_sequence(
         notes.append(
             Note("drift", f"Intervals contradict each other from value {crossed.empty_at} on: the mean moved.")
         )
-    if kind == "t" and values.size > 1 and np.ptp(values) == 0:
-        notes.append(Note("no spread", f"All {values.size} values are {values[0]:g}: the spread is unknown."))
-    notes += skewness_notes(values) if kind == "t" else []
+    notes += shape_notes(values) if kind == "t" else []
     return ConfidenceSequence(
         estimate=float(values.mean()) if values.size else math.nan,
         interval=interval if interval is not None and math.isfinite(interval.high - interval.low) else None,
@@ -199,14 +197,19 @@ def failure_note(num_failed: int, num_left: int) -> Note:
     return Note("failures", f"{num_failed} of {num_failed + num_left} values are missing and left out.")
 
 
-def skewness_notes(values: Floats) -> list[Note]:
-    """A note where the values are too skewed for Student's t: beyond 3 standard errors of a normal law's skewness."""
+def shape_notes(values: Floats) -> list[Note]:
+    """Notes where Student's t does not know: values all alike, or too skewed.
+
+    Too skewed is beyond 3 standard errors of a normal law's skewness.
+    """
     n = values.size
-    if n < FEWEST_FOR_SKEWNESS or np.ptp(values) == 0:
+    if n < 2:
         return []
-    apart = values - values.mean()
+    if running_moments(values).sd[-1] == 0:
+        return [Note("no spread", f"All {n} values are {values[0]:g}: the spread is unknown.")]
+    apart = (values - values.mean()) / np.ptp(values)
     skewness = float(np.mean(apart**3) / np.mean(apart**2) ** 1.5)
-    if abs(skewness) <= 3 * math.sqrt(6 / n):
+    if n < FEWEST_FOR_SKEWNESS or abs(skewness) <= 3 * math.sqrt(6 / n):
         return []
     text = (
         f"The values are skewed (skewness {skewness:.1f}, n = {n}): intervals by Student's t hold less often than said."

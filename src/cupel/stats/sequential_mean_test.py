@@ -10,7 +10,8 @@ Rule
     p             of "the mean difference is 0", valid at any stop: 1 / the
                   largest evidence against 0 so far
     more pairs    the interval is carried forward with the mean and the
-                  spread seen so far; about half of all streams need more.
+                  spread seen so far; that is about their mean, and a third
+                  of all streams needs more.
     Without bounds the differences are taken as normal with unknown spread
     (t mixture); with bounds, known before the data, nothing is assumed of
     their law (universal bets), at the price of many more pairs.
@@ -65,8 +66,8 @@ class SequentialMeanTest:
         verdict: `supported`, `contradicted`, `equivalent` or `undecided`.
         decided_at: the pair, counted from 1, since which the verdict stands; None while undecided.
         e_value: evidence against 0 after the last pair; infinite where no float can hold it.
-        num_more: more pairs that would settle it if mean and spread so far are the true ones; about half of all
-            streams need more than that. 0 when decided, None when unknown or over 10,000.
+        num_more: more pairs that would settle it if mean and spread so far are the true ones; about the mean, a third
+            of all streams needs more. 0 when decided, None when unknown or over 10,000.
         num_failed: pairs without a difference.
         rope: half width of the region of practical equivalence, or None.
         bar: what was promised beyond no difference.
@@ -141,7 +142,7 @@ def sequential_mean_test(
     Raises:
         UsageError: when a difference is infinite or beyond the bounds, or an option is out of range.
 
-    Cost: O(n); with bounds n^1.5: 0.02 s for 50 pairs, 0.1 s for 200.
+    Cost: O(n), 0.4 ms for 100 pairs; with bounds n^1.5, 15 ms for 100, 0.5 s for 500.
 
     Source: Wang & Ramdas (2025).
 

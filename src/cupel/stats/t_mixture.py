@@ -30,15 +30,18 @@ class RunningMoments(NamedTuple):
     sd: Floats
 
 
+NO_SPREAD = 1e-10
+"""Standard deviation, relative to the largest value, that is rounding: 0.93 - 0.92 is not quite 0.53 - 0.52."""
+
+
 def running_moments(x: Floats) -> RunningMoments:
-    """(n,) moments after each value; the standard deviation of one value, or of equal ones, is 0."""
+    """(n,) moments after each value; the standard deviation of one value, or of values equal but for rounding, is 0."""
     n = np.arange(1, x.size + 1, dtype=np.float64)
     center = x[0] if x.size else 0.0  # sums around a value of the stream keep their digits when the mean is large
-    first, second = np.cumsum(x - center), np.cumsum((x - center) ** 2)
-    squares = np.maximum(second - first**2 / n, 0.0)
-    # what rounding leaves of equal values is no spread
-    squares = np.where(squares <= 1e-14 * second, 0.0, squares)
-    return RunningMoments(n, center + first / n, np.sqrt(squares / np.maximum(n - 1, 1)))
+    mean = center + np.cumsum(x - center) / n
+    apart = x - np.append(center, mean[:-1])[: x.size]
+    sd = np.sqrt(np.cumsum((n - 1) / n * apart**2) / np.maximum(n - 1, 1))
+    return RunningMoments(n, mean, np.where(sd > NO_SPREAD * np.maximum.accumulate(np.abs(x)), sd, 0.0))
 
 
 def t_cut(n: Floats, level: float) -> Floats:
