@@ -1,0 +1,1 @@
+"""Rules of `cupel lint`: one file each, found by listing this folder."""
