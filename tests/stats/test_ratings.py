@@ -140,6 +140,11 @@ def test_runs_meet_by_their_seed() -> None:
     assert not outcomes.is_paired
     assert outcomes.wins[0].tolist() == [[0, 0.75], [0.25, 0]]
     assert [note.code for note in outcomes.warnings] == ["unpaired"]
+    table.pop("seed")
+    assert pairwise_outcomes(table, "higher").wins.tolist() == outcomes.wins.tolist()
+    one_run_each = pairwise_outcomes(long(ERRORS), "lower")
+    assert not one_run_each.is_paired
+    assert one_run_each.warnings == ()
 
 
 def test_each_task_weighs_the_same_however_many_runs_it_has() -> None:

@@ -86,13 +86,13 @@ def _meeting_places(table: Results) -> tuple[Codes, bool]:
     has_meeting = bool(np.any(np.diff(pairs) == 0))
     if parts and has_meeting:
         return place, True
-    return table.task.codes, not parts
+    return table.task.codes, False
 
 
 def _notes(table: Results, met: Floats, *, is_paired: bool) -> list[Note]:
     notes = budget_notes(table)
-    if not is_paired:
-        text = "No two methods share a seed (split, budget) on a task: all runs of a task meet all others."
+    if not is_paired and np.any(table.counts() > 1):
+        text = "Runs of different methods share no seed (split, budget): all runs of a task meet all others."
         notes.append(Note("unpaired", text))
     k = len(table.methods)
     absent = int(np.sum(met[:, *np.triu_indices(k, 1)] == 0))
