@@ -83,3 +83,24 @@ def test_settings_are_what_varies_within_a_cell() -> None:
 def test_a_direction_that_is_none_is_refused() -> None:
     with pytest.raises(UsageError, match="expected 'higher' or 'lower'"):
         read_lint_table({"method": ["a"], "acc": [0.1]}, better="up and away")
+
+
+def test_rows_of_means_below_the_runs_are_no_method() -> None:
+    columns = {"method": ["dec", "dec", "**DEC mean±std**", "mean teacher", "mean teacher"], "seed": [0, 1, None, 0, 1],
+               "acc": ["79%", "72%", "**76%±4%**", "80%", "81%"]}  # fmt: skip
+    assert read_lint_table(columns).methods == ("dec", "mean teacher")
+    named = {**columns, "seed": [0, 1, 5, 0, 1]}
+    assert len(read_lint_table(named).methods) == 3, "a row with a seed is a run"
+
+
+def test_labels_that_have_numbers_are_no_measure() -> None:
+    columns = {"method": ["a", "b"], "seed": [0, 0], "labels": ["10%", "5%"], "scores": ["12.3 / 20.9", "8.9 / 15.8"]}
+    table = read_lint_table(columns)
+    assert table.measures == ()
+    assert table.num_runs.tolist() == [[1], [1]]
+
+
+def test_cells_are_counted_also_without_a_measure() -> None:
+    table = read_lint_table({"method": ["a", "b", "b"], "task": ["x", "x", "x"], "who": ["p", "q", "r"]})
+    assert table.measures == ()
+    assert table.num_runs.tolist() == [[1], [2]]

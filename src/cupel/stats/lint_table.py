@@ -169,9 +169,9 @@ class LintTable:
             return self.per_cell(np.bincount(pairs[0], minlength=self.num_cells))
         layers = [np.zeros(self.n, dtype=np.intp)] if self.budget is None else [self.budget.codes]
         most = np.zeros(self.num_cells, dtype=np.intp)
-        for measure in self.main:
-            layer = joined(*layers)[measure.rows]
-            pairs, counts = np.unique(np.stack([cells[measure.rows], layer]), axis=1, return_counts=True)
+        for rows in [m.rows for m in self.main] or [np.arange(self.n)]:
+            layer = joined(*layers)[rows]
+            pairs, counts = np.unique(np.stack([cells[rows], layer]), axis=1, return_counts=True)
             np.maximum.at(most, pairs[0], counts)
         return self.per_cell(most)
 

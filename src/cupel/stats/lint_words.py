@@ -27,10 +27,24 @@ PROPORTION = ACCURACY | frozenset(
 QUALITY = PROPORTION | frozenset(
     {"precision", "mcc", "kappa", "gmean", "error", "err", "loss", "nll", "rmse", "mse", "mae", "mape", "smape"}
     | {"mase", "perplexity", "ppl", "wer", "cer", "fid", "regret", "logloss", "crossentropy", "ce", "brier", "ece"}
-    | {"return", "returns", "reward", "rewards", "score", "bleu", "rouge", "meteor", "psnr", "ssim", "elbo", "r2"}
+    | {
+        "return",
+        "returns",
+        "reward",
+        "rewards",
+        "score",
+        "bleu",
+        "rouge",
+        "meteor",
+        "psnr",
+        "ssim",
+        "elbo",
+        "r2",
+        "metric",
+    }
     | {"ndcg", "mrr", "value", "result", "performance", "perf", "objective", "likelihood", "pinball", "crps"}
 )
-LEARNED = QUALITY - {"value", "result", "performance", "perf", "score", "objective"}
+LEARNED = QUALITY - {"metric", "value", "result", "performance", "perf", "score", "objective"}
 """Those that measure something learned, whatever the table is about."""
 COST = frozenset(
     {"time", "seconds", "sec", "runtime", "duration", "latency", "throughput", "walltime", "wall", "elapsed", "energy"}
@@ -66,7 +80,7 @@ ADJUSTED = frozenset(
     | {"nemenyi", "tukey", "hommel", "hochberg", "sidak", "dunnett"}
 )
 NO_MEASURE = frozenset(
-    {"lr", "learning", "dropout", "n", "num", "size", "id", "seed", "rank", "weight", "metric", "selection", "monitor"}
+    {"lr", "learning", "dropout", "n", "num", "size", "id", "seed", "rank", "weight", "selection", "monitor"}
     | {"majority", "prior", "target", "threshold", "source", "unit", "units", "name", "batch", "params", "started"}
     | {"at", "stamp", "timestamp", "date", "status", "note", "limit", "factor", "temperature"}
 )

@@ -109,16 +109,17 @@ def find_measures(columns: Mapping[str, Column], roles: Mapping[str, str], metri
     found = {name: numbers for name in names if (numbers := read_numbers(columns[name])) is not None}
     found = {name: numbers for name, numbers in found.items() if name == declared or np.isfinite(numbers.values).any()}
     if not found:
-        others = [n for n in columns if n not in taken and not is_spread(n) and not columns[n].is_bool]
+        others = [name for name in columns if name not in taken and not is_spread(name)]
         numeric = {name: numbers for name in others if (numbers := read_numbers(columns[name])) is not None}
-        found = numeric if len(numeric) == 1 else {}
+        plain = {name: n for name, n in numeric.items() if columns[name].is_numeric or n.spread is not None}
+        found = plain if len(plain) == 1 else {}
     spreads = {name: numbers.values for name in columns if is_spread(name) and (numbers := read_numbers(columns[name]))}
     by_level = columns[roles["metric"]].as_factor if "metric" in roles else None
     measures = []
     for name, numbers in found.items():
         spread = numbers.spread if numbers.spread is not None else _spread_of(name, spreads, len(found))
-        plain = Measure(name, numbers, np.arange(numbers.values.size), spread, name == declared, part_of(name))
-        measures += [plain] if by_level is None else list(_of_levels(plain, by_level, metric))
+        whole = Measure(name, numbers, np.arange(numbers.values.size), spread, name == declared, part_of(name))
+        measures += [whole] if by_level is None else list(_of_levels(whole, by_level, metric))
     return tuple(sorted(measures, key=lambda m: not m.is_declared))
 
 

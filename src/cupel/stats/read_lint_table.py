@@ -13,7 +13,7 @@ from cupel.spec.errors import UnknownNameError, UsageError
 from cupel.spec.results_table import ResultsTable
 from cupel.stats.frame import Column, Factor, Frame, columns_of
 from cupel.stats.lint_table import RUN_ROLES, SOURCES, Limits, LintTable, joined
-from cupel.stats.lint_words import PARTS, RUN_LABELS, is_configuration, words_of
+from cupel.stats.lint_words import MEAN, PARTS, RUN_LABELS, is_configuration, words_of
 from cupel.stats.long_form import LongForm, long_form
 from cupel.stats.measure import Measure, find_measures, split_by_part
 from cupel.stats.results import direction, results
@@ -145,7 +145,19 @@ def _is_labelled(wide: LongForm) -> NDArray[np.bool_]:
             factor = role_factor(wide.columns, wide.roles[role])
             is_summary = [role == "task" and words_of(level) <= OVER_TASKS for level in factor.levels]
             keep &= ~np.array([*is_summary, True])[factor.codes]
+            if role == "method":
+                keep &= ~_is_over_runs(wide, factor)
     return keep if keep.any() else np.ones_like(keep)
+
+
+def _is_over_runs(wide: LongForm, method: Factor) -> NDArray[np.bool_]:
+    """(n,) rows of means below the runs of a method, such as `DEC mean±std`: called so, and without a seed."""
+    if "seed" not in wide.roles:
+        return np.zeros(method.codes.size, dtype=bool)
+    words = [words_of(level) for level in method.levels]
+    called = [bool(w & MEAN) and any(other < w for other in words) for w in words]
+    without_seed = role_factor(wide.columns, wide.roles["seed"]).codes < 0
+    return np.array([*called, False])[method.codes] & without_seed
 
 
 def _rows(c: Column, keep: NDArray[np.bool_]) -> Column:

@@ -63,6 +63,13 @@ def test_the_number_of_runs_that_a_summary_states_is_taken() -> None:
     assert severity("few_repeats", {**summary, "n_seeds": [3] * 4}) == "error"
     assert severity("few_repeats", {**summary, "n_seeds": [30] * 4}) == ""
     assert severity("few_repeats", summary) == "warning"
+    settings = {name: [*values, *values] for name, values in summary.items()}
+    assert severity("few_repeats", settings) == "warning", "several rows of means are no runs"
+    assert severity("few_repeats", {**settings, "n_seeds": [30] * 8}) == ""
+    single = {**summary, "accuracy": [0.9, 0.91, 0.92, 0.93]}
+    assert severity("few_repeats", {**single, "n": [3] * 4}) == "error"
+    twice = {name: [*values, *values] for name, values in single.items()}
+    assert "At most 2 runs" in found("few_repeats", {**twice, "n": [3] * 8})[0].found, "n may be anything"
 
 
 def test_missing_cells_are_graver_where_they_are_the_hard_ones() -> None:
@@ -224,3 +231,15 @@ def test_a_constant_measure_beside_the_main_one_is_advice() -> None:
     table = runs()
     assert severity("constant_measure", {**table, "val_loss": [0.1] * len(table["seed"])}) == "advice"
     assert severity("constant_measure", {**table, "accuracy": [0.1] * len(table["seed"])}) == "warning"
+
+
+def test_a_yardstick_is_known_by_its_name_and_asked_for_where_something_is_learned() -> None:
+    table = runs()
+    assert severity("no_trivial_baseline", table) == "advice"
+    for name in ("DummyClassifier", "majority class", "random search", "RS", "LinearRegression"):
+        named = [name if m == "b" else m for m in table["method"]]
+        assert severity("no_trivial_baseline", {**table, "method": named}) == ""
+    forest = ["RandomForest" if m == "b" else m for m in table["method"]]
+    assert severity("no_trivial_baseline", {**table, "method": forest}) == "advice"
+    times = {("time_s" if name == "accuracy" else name): values for name, values in table.items()}
+    assert severity("no_trivial_baseline", times) == ""

@@ -1,8 +1,9 @@
 """Fewer runs per method and task than a statement can rest on.
 
 Rule
-    Runs of a cell: its different seeds, repeats and folds; in a table with
-    one row per cell the number that it states (`n_seeds`); else its rows. Counted against the
+    Runs of a cell: its different seeds, repeats and folds; where no column
+    numbers them, the number that the table states (`n_seeds`; a bare `n`
+    only with one row per cell); else its rows. Counted against the
     runs that are asked for (5 unless told). With six tasks or more it is a
     warning: a test over tasks is still possible.
     A spread without the number of runs behind it is told too.
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cupel.stats.lint_words import is_mean, is_repeat_count, is_without_learning
+from cupel.stats.lint_words import is_mean, is_repeat_count, is_without_learning, words_of
 from cupel.stats.pitfall import Evidence, Pitfall
 
 if TYPE_CHECKING:
@@ -47,11 +48,11 @@ def check(table: LintTable) -> Iterator[Evidence]:
     """Count the runs of each cell."""
     runs = table.num_runs
     stated = [c for name, c in table.columns.items() if is_repeat_count(name) and c.is_numeric]
-    stated = stated if table.runs is None and runs.max() <= 1 else []
+    stated = [c for c in stated if table.runs is None and (runs.max() <= 1 or words_of(c.name) != {"n"})]
     has_spread = any(m.spread is not None for m in table.main)
     if stated:
         runs = _stated_runs(table, stated[0].values)
-    elif has_spread and runs.max() <= 1:
+    elif has_spread and table.runs is None:
         names = ", ".join(m.name for m in table.main if m.spread is not None)
         yield Evidence(
             f"{names} has a spread beside each value, and no column says of how many runs.",
