@@ -24,7 +24,6 @@ from cupel.ledger.source import Evidence, Source
 from cupel.spec.column_names import COLUMN_NAMES
 from cupel.spec.errors import UnknownNameError, UsageError
 from cupel.spec.results_table import ResultsTable
-from cupel.stats import roles
 from cupel.stats.frame import columns_of
 
 pytest.importorskip("pyarrow", reason="samples in columnar files need pyarrow")
@@ -307,10 +306,6 @@ def test_a_new_reader_is_one_new_file(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_the_contract_is_told_in_at_most_thirty_lines() -> None:
     assert len(Path(readers.__file__).read_text().splitlines()) <= 30
-
-
-def test_readers_and_statistics_know_the_same_names_of_columns() -> None:
-    assert COLUMN_NAMES == roles.ALIASES
 
 
 @every_reader

@@ -15,6 +15,7 @@ from cupel.report.words import (
     label_of,
     left_out_texts,
     level_percent,
+    p_text,
     plain,
     ratio_interval_text,
     ratio_text,
@@ -179,14 +180,6 @@ def _row(entry: Document) -> Markup:
         el("td", f"{plain(entry.get('num_a'))}, {plain(entry.get('num_b'))}"),
         el("td", settle_text(entry)),
     )
-
-
-def p_text(p: object) -> str:
-    """A p-value with two digits; `<0.0001` below that; a dash for none."""
-    number = finite(p)
-    if number is None:
-        return "—"
-    return "<0.0001" if number < 1e-4 else f"{number:.2g}"
 
 
 def _runs_section(document: Document) -> Markup:

@@ -1,4 +1,4 @@
-"""A document as CSV, long format: one row per launch of a run, one row per entry of a comparison. Unknown is empty."""
+"""A document as CSV, long format: a row per launch of a run, entry of a comparison, pair of methods."""
 
 from __future__ import annotations
 
@@ -37,6 +37,13 @@ COMPARISON_COLUMNS = (
 )
 
 
+ANALYSIS_COLUMNS = (
+    *("source", "metric", "unit", "better", "scope", "scale", "a", "b", "estimate", "low", "high", "level", "adjust"),
+    *("p", "p_alone", "df", "effect_size", "effect_low", "effect_high", "prob", "prob_low", "prob_high", "prob_p"),
+    *("verdict", "more_runs", "more_tasks", "settle", "bar", "rope"),
+)
+
+
 def render_run(document: Document) -> str:
     """One row per launch; an entry or job without a launch has one row, so that nothing is left out silently."""
     return _written(RUN_COLUMNS, _run_rows(document))
@@ -45,6 +52,22 @@ def render_run(document: Document) -> str:
 def render_comparison(document: Document) -> str:
     """One row per entry that both runs have, then one for each that only one of them has."""
     return _written(COMPARISON_COLUMNS, _comparison_rows(document))
+
+
+def render_analysis(document: Document) -> str:
+    """One row per pair of methods."""
+    return _written(ANALYSIS_COLUMNS, (_analysis_row(document, pair) for pair in document.get("pairs") or ()))
+
+
+def _analysis_row(document: Document, pair: Document) -> dict[str, Any]:
+    shared = ("source", "metric", "unit", "better", "scope", "scale", "level", "adjust", "bar", "rope")
+    own = ("a", "b", "estimate", "p", "p_alone", "df", "effect_size", "prob", "prob_p", "verdict")
+    row = {key: document.get(key) for key in shared} | {key: pair.get(key) for key in own}
+    for prefix, key in (("", "interval"), ("effect_", "effect_interval"), ("prob_", "prob_interval")):
+        ends = bounds(pair.get(key))
+        row |= {f"{prefix}low": ends[0], f"{prefix}high": ends[1]} if ends else {}
+    settle = pair.get("settle") or {}
+    return row | {"more_runs": settle.get("runs"), "more_tasks": settle.get("tasks"), "settle": settle.get("text")}
 
 
 def _written(columns: tuple[str, ...], rows: Iterable[Mapping[str, Any]]) -> str:

@@ -54,7 +54,7 @@ def _joined(lines: Iterator[str]) -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[str]) -> Iterator[str]:
+def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[str]) -> Iterator[str]:
     """A table; the columns named in `right` stand at the right."""
     yield f"| {' | '.join(heads)} |"
     yield f"|{'|'.join('---:' if head in right else '---' for head in heads)}|"
@@ -76,7 +76,7 @@ def _run_lines(document: Document) -> Iterator[str]:
     level = level_percent(document)
     heads = ("entry", "status", "rate", f"± {level}", "unit", "vs reference", "peak memory", "launches")
     if entries:
-        yield from _table(heads, [_run_row(entry) for entry in entries], frozenset({*heads[2:4], *heads[5:8]}))
+        yield from markdown_table(heads, [_run_row(entry) for entry in entries], frozenset({*heads[2:4], *heads[5:8]}))
     else:
         yield from ("This run has no entries.", "")
     score = document.get("score") or {}
@@ -144,7 +144,7 @@ def _comparison_lines(document: Document) -> Iterator[str]:
     entries: Sequence[Document] = document.get("entries") or ()
     heads = ("entry", "rate A", "rate B", "unit", "B / A", "interval (Holm)", "verdict", "alone", "launches A, B")
     rows = [_comparison_row(entry) for entry in entries]
-    yield from _table(heads, rows, frozenset({"rate A", "rate B", "B / A"}))
+    yield from markdown_table(heads, rows, frozenset({"rate A", "rate B", "B / A"}))
     rope = finite(document.get("rope"))
     equal = f" Ratios within {100 * rope:.3g} % of one are practically equal." if rope else ""
     yield f"Verdicts hold for the table as a whole (Holm); alone: of the entry by itself.{equal}"

@@ -62,6 +62,11 @@ VERDICT = {
     "equivalent": Sign("≈", "equivalent", "=", "calm"),
     "undecided": Sign("◇", "undecided", "?", "calm"),
 }
+CLAIM = {
+    "supported": Sign("▲", "better", "^", "good"),
+    "contradicted": Sign("▼", "not better", "v", "warn"),
+}
+"""Verdicts on "A is better than B"; `equivalent` and `undecided` are those above."""
 ASCII = str.maketrans(
     {"×": "x", "±": "~", "—": "-", "–": "-", "·": "-", "…": ".", "▸": ">", "─": "-", "°": " ", "µ": "u"}
     | {sign.mark: sign.ascii for sign in (*STATUS.values(), *VERDICT.values())}
@@ -75,8 +80,8 @@ def status_sign(status: object) -> Sign:
 
 
 def verdict_sign(verdict: object) -> Sign:
-    """The sign of a comparison's verdict; an unknown one is shown by its own word."""
-    return VERDICT.get(str(verdict)) or Sign("◇", plain(verdict) or "undecided", "?", "calm")
+    """The sign of a verdict on runs or on methods; an unknown one is shown by its own word."""
+    return VERDICT.get(str(verdict)) or CLAIM.get(str(verdict)) or Sign("◇", plain(verdict) or "undecided", "?", "calm")
 
 
 def plain(value: object) -> str:
@@ -184,6 +189,42 @@ def seconds_text(seconds: object) -> str:
         if abs(number) >= scale or unit == "µs":
             return format_duration(number) if number >= 60 else f"{_three(number / scale)} {unit}"
     return DASH
+
+
+def number_text(value: object) -> str:
+    """A number of any unit with four significant digits; a dash for none.
+
+    Example:
+        >>> number_text(0.0064144), number_text(-12345.6), number_text(float("nan")), number_text(20.0)
+        ('0.006414', '-12346', '—', '20')
+    """
+    number = finite(value)
+    if number is None:
+        return DASH
+    text = f"{number:.4g}"
+    return f"{number:.0f}" if "e+" in text and abs(number) < 1e7 else text
+
+
+def ends_text(interval: object) -> str:
+    """`[-0.0035, 0.0163]` with three significant digits; a dash where there is none.
+
+    Example:
+        >>> ends_text([0.000123456, 0.5])
+        '[0.000123, 0.5]'
+    """
+    ends = bounds(interval)
+    if ends is None:
+        return DASH
+    low, high = (f"{x:.0f}" if 1e3 <= abs(x) < 1e7 else f"{x:.3g}" for x in ends)
+    return f"[{low}, {high}]"
+
+
+def p_text(p: object) -> str:
+    """A p-value with two digits; `<0.0001` below that; a dash for none."""
+    number = finite(p)
+    if number is None:
+        return DASH
+    return "<0.0001" if number < 1e-4 else f"{number:.2g}"
 
 
 def joules_text(joules: object) -> str:

@@ -183,13 +183,21 @@ def _plain_column(name: str, values: Any) -> Column:
     listed = list(values)
     kinds = {type(value) for value in listed}
     if kinds <= _NUMBERS:
-        numbers = np.array([math.nan if value is None else value for value in listed], dtype=np.float64)
+        numbers = np.array([math.nan if value is None else _as_float(value) for value in listed], dtype=np.float64)
         return Column(name, numbers, is_bool=bool in kinds and kinds <= {bool, type(None)})
     if any(issubclass(kind, np.number) for kind in kinds) and all(
         issubclass(kind, np.number) or kind in _NUMBERS for kind in kinds
     ):
         return Column(name, np.array([math.nan if v is None else float(v) for v in listed], dtype=np.float64))
     return Column(name, _objects(listed), factorize(listed))
+
+
+def _as_float(value: float) -> float:
+    """The number; infinite where no float can hold a whole number."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 _NUMBERS = {int, float, bool, type(None)}

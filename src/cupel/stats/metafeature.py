@@ -36,7 +36,7 @@ from cupel.stats.mixed.satterthwaite import satterthwaite
 from cupel.stats.note import Note
 from cupel.stats.results import results
 from cupel.stats.rows import Results
-from cupel.stats.student import t_p_value
+from cupel.stats.student import p_words, t_p_value
 from cupel.stats.task_model import random_terms, refuse_few
 
 QUARTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -100,10 +100,10 @@ class Metafeature:
     def text(self) -> str:
         """Whether the difference depends on the feature, then the difference at each level."""
         answer = "depends" if self.p <= 0.05 else "is not shown to depend"
-        lines = [f"{self.pair[0]} - {self.pair[1]} {answer} on {self.feature} (p = {self.p:.3g})"]
+        lines = [f"{self.pair[0]} - {self.pair[1]} {answer} on {self.feature} ({p_words(self.p)})"]
         for row in self.rows:
             sure = f"{row.interval.low:.4g} to {row.interval.high:.4g}" if row.interval else "not determined"
-            lines.append(f"{self.feature} {row.level}: {row.estimate:.4g} ({sure}; p = {row.p:.3g})")
+            lines.append(f"{self.feature} {row.level}: {row.estimate:.4g} ({sure}; {p_words(row.p)})")
         return "\n".join([*lines, f"{self.method}; {self.scope}"])
 
 

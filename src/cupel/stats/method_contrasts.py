@@ -30,6 +30,7 @@ from cupel.stats.mixed.simultaneous import Adjustment
 from cupel.stats.note import Note
 from cupel.stats.results import results
 from cupel.stats.rows import Results
+from cupel.stats.student import p_words
 from cupel.stats.task_average import task_average
 from cupel.stats.task_model import Scope, TaskModel, refuse_few, task_model
 
@@ -93,9 +94,9 @@ class MethodContrasts:
         """One line per pair."""
         lines = []
         for row in self.rows:
-            sure = (
-                f"{row.interval.low:.4g} to {row.interval.high:.4g}; p = {row.p:.3g}" if row.interval else "no interval"
-            )
+            sure = "no interval"
+            if row.interval is not None:
+                sure = f"{row.interval.low:.4g} to {row.interval.high:.4g}; {p_words(row.p)}"
             lines.append(f"{row.a} - {row.b}: {row.estimate:.4g} ({sure})")
         return "\n".join([*lines, f"{self.method}; {self.scope}"])
 

@@ -10,6 +10,7 @@ from cupel.spec.errors import UnknownNameError
 from cupel.stats.frame import frame_of
 from cupel.stats.mixed.likelihood_ratio_test import likelihood_ratio_test
 from cupel.stats.mixed.model import MixedModel
+from cupel.stats.student import p_words
 
 Variant: TypeAlias = Literal["repaired", "published"]
 
@@ -46,7 +47,7 @@ class ModelComparison:
     def text(self) -> str:
         """The question, its answer at 5 %, and the test."""
         answer = "yes" if self.is_shown else "not shown"
-        return f"{self.question}: {answer} (chi2 = {self.chi2:.4g}, df {self.df}, p = {self.p:.3g}; {self.method})"
+        return f"{self.question}: {answer} (chi2 = {self.chi2:.4g}, df {self.df}, {p_words(self.p)})"
 
 
 def compared(question: str, small: MixedModel, large: MixedModel) -> ModelComparison:

@@ -79,14 +79,17 @@ def results(
     if not found or not len(next(iter(found.values())).values):
         raise UsageError("The table has no rows; expected one row per measurement, with a method and a value.")
     source = frame if isinstance(frame, ResultsTable) else None
-    roles = find_roles(found, {**(source.roles if source else {}), **(columns or {})}, metric)
+    fixed = dict(source.roles) if source else {}
+    if metric is not None and metric in found and found[metric].is_numeric:
+        fixed.pop("value", None)  # the metric that was asked for, not the one that the format puts first
+    roles = find_roles(found, {**fixed, **(columns or {})}, metric)
     table = _assembled(_of_metric(found, roles, metric), roles, source)
     if where:
         table = _filtered(table, where)
     told = better or table.better or (source.better if source else "") or None
     table = replace(table, better=None if told is None else direction(told))
     _refuse_duplicates(table)
-    return replace(table, warnings=(*table.warnings, *_failure_notes(table)))
+    return replace(table, warnings=(*table.warnings, *failure_notes(table)))
 
 
 def direction(word: str) -> Better:
@@ -173,12 +176,19 @@ def _assembled(found: dict[str, Column], roles: dict[str, str], source: ResultsT
         metric=_metric_name(found, roles),
         row=lines,
         source=source.source if source is not None and source.lines else "",
+        files=tuple(np.array(_file_of_each(source), dtype=object)[index])
+        if source is not None and source.files
+        else (),
         roles=roles,
         extra={name: c for name, c in found.items() if name not in taken},
     )
     unit, better = _only_one(table, found, "unit"), _only_one(table, found, "better")
     table = replace(table, unit=unit or (source.unit if source else ""), better=direction(better) if better else None)
     return replace(table, warnings=tuple(Note("reader", text) for text in (source.notes if source else ())))
+
+
+def _file_of_each(source: ResultsTable) -> list[str]:
+    return [name for name, num_rows in source.files for _ in range(num_rows)]
 
 
 def _one_level(n: int, label: str) -> Factor:
@@ -280,7 +290,7 @@ def _cell(table: Results, index: int) -> str:
     return ", ".join(names)
 
 
-def _failure_notes(table: Results) -> Iterator[Note]:
+def failure_notes(table: Results) -> Iterator[Note]:
     """How many rows failed, of which methods, and which rows."""
     failed = np.flatnonzero(~table.ok)
     if not failed.size:

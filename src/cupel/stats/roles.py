@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cupel.spec.column_names import COLUMN_NAMES
 from cupel.spec.errors import UnknownNameError, UsageError
 from cupel.stats.checked import Floats
 from cupel.stats.frame import Column, Factor, column, factorize
@@ -15,21 +16,6 @@ from cupel.stats.frame import Column, Factor, column, factorize
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-ALIASES: dict[str, tuple[str, ...]] = {
-    "method": ("method", "algorithm", "algo", "model", "optimizer", "optimiser", "approach", "system", "agent"),
-    "task": ("task", "benchmark", "dataset", "data_set", "environment", "env", "game", "problem", "workload"),
-    "value": ("value", "score", "result"),
-    "seed": ("seed", "random_seed", "random_state"),
-    "rep": ("rep", "repeat", "repetition", "replicate"),
-    "budget": ("budget", "fidelity", "used_fidelity", "epoch", "step", "resource"),
-    "hpo_run": ("hpo_run", "hpo", "hpo_seed", "tuning_run"),
-    "split": ("split", "fold", "cv_fold"),
-    "metric": ("metric", "measure"),
-    "status": ("status", "state"),
-    "unit": ("unit", "units"),
-    "better": ("better", "direction"),
-}
-"""Names of columns, in lower case, that fill a role; the first one wins outright."""
 FAILED_WORDS = frozenset(
     {"", "-", "na", "n/a", "nan", "none", "null", "inf", "-inf", "+inf", "infinity", "fail", "failed", "failure"}
     | {"error", "oom", "timeout", "timed out", "crash", "crashed", "killed", "diverged", "missing"}
@@ -39,7 +25,7 @@ JOINT = ":"
 
 
 def find_roles(columns: Mapping[str, Column], told: Mapping[str, str], metric: str | None) -> dict[str, str]:
-    """Role to column: as told, else by the names above.
+    """Role to column: as told, else by the names that columns usually have.
 
     Args:
         columns: of the frame.
@@ -52,8 +38,8 @@ def find_roles(columns: Mapping[str, Column], told: Mapping[str, str], metric: s
     """
     roles: dict[str, str] = {}
     for role, name in told.items():
-        if role not in ALIASES:
-            raise UnknownNameError("role", role, ALIASES)
+        if role not in COLUMN_NAMES:
+            raise UnknownNameError("role", role, COLUMN_NAMES)
         for part in (name,) if name in columns else name.split(JOINT):
             column(columns, part)
         roles[role] = name
@@ -61,7 +47,7 @@ def find_roles(columns: Mapping[str, Column], told: Mapping[str, str], metric: s
     if metric is not None and "value" not in roles and metric in columns and columns[metric].factor is None:
         roles["value"] = metric
         taken.add(metric)
-    for role in ALIASES:
+    for role in COLUMN_NAMES:
         found = None if role in roles else _by_alias(role, [c for c in columns if c not in taken])
         if found is not None:
             roles[role] = found
@@ -69,7 +55,7 @@ def find_roles(columns: Mapping[str, Column], told: Mapping[str, str], metric: s
 
 
 def _by_alias(role: str, names: Iterable[str]) -> str | None:
-    candidates = [name for name in names if name.lower().replace(" ", "_") in ALIASES[role]]
+    candidates = [name for name in names if name.lower().replace(" ", "_") in COLUMN_NAMES[role]]
     exact = [name for name in candidates if name.lower() == role]
     if len(exact) == 1 or len(candidates) <= 1:
         return next(iter(exact or candidates), None)

@@ -39,6 +39,7 @@ class Results:
         unit: of the values; empty where unknown.
         row: where each row stands, for messages.
         source: the file, or empty.
+        files: file of each row where there are several, else empty.
         roles: role to the column that fills it.
         extra: the columns without a role.
         warnings: what a reader of any number from this table must know.
@@ -57,6 +58,7 @@ class Results:
     unit: str = ""
     row: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
     source: str = ""
+    files: tuple[str, ...] = ()
     roles: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, Column] = field(default_factory=dict)
     warnings: tuple[Note, ...] = ()
@@ -88,14 +90,17 @@ class Results:
 
     def where(self, index: int) -> str:
         """How a message names a row: its line in the file, or its number from 0."""
-        return f"line {self.row[index]}" if self.source else f"row {self.row[index]}"
+        of = f" of {self.files[index]}" if self.files else ""
+        return f"line {self.row[index]}{of}" if self.source else f"row {self.row[index]}"
 
     def wherever(self, index: Sequence[int] | NDArray[np.intp]) -> str:
         """How a message names several rows; at most three of them, and how many more."""
-        rows = [int(self.row[i]) for i in index]
-        more = f" and {len(rows) - MOST_ROWS_NAMED} more" if len(rows) > MOST_ROWS_NAMED else ""
-        name = ("line" if self.source else "row") + ("s" if len(rows) > 1 else "")
-        return f"{name} {', '.join(map(str, rows[:MOST_ROWS_NAMED]))}{more}"
+        shown = [self.where(int(i)) for i in index[:MOST_ROWS_NAMED]]
+        more = f" and {len(index) - MOST_ROWS_NAMED} more" if len(index) > MOST_ROWS_NAMED else ""
+        if self.files:
+            return ", ".join(shown) + more
+        word = ("line" if self.source else "row") + ("s" if len(index) > 1 else "")
+        return f"{word} {', '.join(name.partition(' ')[2] for name in shown)}{more}"
 
     def select(self, keep: NDArray[np.bool_]) -> Results:
         """Only some rows; methods and tasks that no row has any more are forgotten."""
@@ -110,7 +115,8 @@ class Results:
         return replace(
             self, method=self.method.take(keep).observed(), task=self.task.take(keep).observed(),
             value=self.value[keep], seed=cut(self.seed), budget=None if self.budget is None else self.budget[keep],
-            hpo_run=cut(self.hpo_run), split=cut(self.split), rep=cut(self.rep), row=self.row[keep], extra=extra,
+            hpo_run=cut(self.hpo_run), split=cut(self.split), rep=cut(self.rep), row=self.row[keep],
+            files=tuple(np.array(self.files, dtype=object)[keep]) if self.files else (), extra=extra,
         )  # fmt: skip
 
     def counts(self) -> NDArray[np.intp]:

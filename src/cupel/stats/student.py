@@ -64,3 +64,13 @@ def t_power(effect: float, se: float, df: float, level: float) -> float:
         missed = 0.0 if shift > 2 * cut else 1.0
     wrong_side = 1 - float(nctdtr(df, -shift, cut)) if shift < 5 else 0.0
     return 1 - missed + wrong_side
+
+
+def p_words(p: float) -> str:
+    """A p-value in words: `p = 0.012`, and where no float can hold it `p < 1e-300`.
+
+    Example:
+        >>> p_words(0.01234), p_words(0.0)
+        ('p = 0.0123', 'p < 1e-300')
+    """
+    return f"p = {p:.3g}" if p > 1e-300 or math.isnan(p) else "p < 1e-300"

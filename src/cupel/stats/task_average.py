@@ -28,7 +28,7 @@ from cupel.stats.interval import Interval
 from cupel.stats.note import Note
 from cupel.stats.results import results
 from cupel.stats.rows import Results
-from cupel.stats.student import t_p_value, t_quantile
+from cupel.stats.student import p_words, t_p_value, t_quantile
 from cupel.stats.task_model import is_shared
 
 
@@ -93,7 +93,7 @@ class TaskAverage:
         for row in self.rows:
             sure = "no interval: nothing was repeated"
             if row.interval is not None:
-                sure = f"{row.interval.low:.4g} to {row.interval.high:.4g}; p = {row.p:.3g}"
+                sure = f"{row.interval.low:.4g} to {row.interval.high:.4g}; {p_words(row.p)}"
             lines.append(f"{row.a} - {row.b}: {row.estimate:.4g} ({sure})")
         return "\n".join([*lines, f"{self.method}; {self.scope}"])
 

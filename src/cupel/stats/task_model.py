@@ -127,9 +127,9 @@ def random_terms(table: Results, scope: Scope) -> tuple[tuple[str, ...], tuple[N
             )
     prefix = "task:" if len(table.tasks) > 1 else ""
     if table.hpo_run is not None:
-        group, factors = f"{prefix}method:hpo_run", (table.task, table.method, table.hpo_run)
-        if _can_have(table, factors) and _num_levels(factors) > len(table.tasks) * len(table.methods):
-            terms.append(group)
+        tunings = (table.task, table.method, table.hpo_run)
+        if _can_have(table, tunings) and _num_levels(tunings) > len(table.tasks) * len(table.methods):
+            terms.append(f"{prefix}method:hpo_run")
     for role, factor in (("split", table.split), ("seed", table.seed)):
         if factor is None or not is_shared(table, factor):
             continue

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def coefficient_table(model: MixedModel) -> dict[str, list[Any]]:
     """Columns term, estimate, se, df (Satterthwaite), t, p."""
     df = satterthwaite(model, np.eye(len(model.data.names))) if model.data.names else np.zeros(0)
-    estimates, errors = list(model.coefficients.values()), list(model.standard_errors.values())
+    estimates, errors = model.beta.tolist(), np.sqrt(np.diag(model.covariance)).tolist()
     return {
         "term": list(model.data.names),
         "estimate": estimates,

@@ -28,7 +28,7 @@ from cupel.stats.mixed.degrees_of_freedom import contrast_errors
 from cupel.stats.mixed.marginal_means import Grid, MarginalMeans, marginal_means
 from cupel.stats.mixed.simultaneous import Adjustment, adjusted, half_widths
 from cupel.stats.note import Note
-from cupel.stats.student import t_p_value
+from cupel.stats.student import p_words, t_p_value
 
 if TYPE_CHECKING:
     from cupel.stats.mixed.model import MixedModel
@@ -115,7 +115,7 @@ class Contrasts:
                 lines.append(f"{row.contrast}: not determined by these data")
                 continue
             ends = f"{row.interval.level:.0%} {row.interval.low:.4g} to {row.interval.high:.4g}"
-            lines.append(f"{row.contrast}: {row.estimate:.4g} ({ends}; p = {row.p:.3g})")
+            lines.append(f"{row.contrast}: {row.estimate:.4g} ({ends}; {p_words(row.p)})")
         return "\n".join([*lines, f"{self.method}; {self.scope}"])
 
 
@@ -157,7 +157,7 @@ def contrasts(
         t = np.where(is_known & (errors > 0), estimate / errors, math.nan)
         correlation = covariance / np.outer(errors, errors)
     df = np.where(np.isnan(t), math.nan, df)
-    size = len(means.levels)
+    size = int(known.sum())
     p = adjusted(t, df, correlation, adjust, means=size)
     widths = half_widths(df, correlation, adjust, means=size, level=wanted.level)
     rows = tuple(

@@ -46,11 +46,21 @@ class Profile:
         return Evaluation(self, unpack(theta, self.sums.terms))
 
     def value_and_gradient(self, theta: Floats) -> tuple[float, Floats]:
-        """Deviance and its gradient in the elements."""
-        here = self.at(theta)
+        """Deviance and its gradient in the elements; infinite where rounding leaves nothing of the matrices."""
+        try:
+            here = self.at(theta)
+        except np.linalg.LinAlgError:
+            return math.inf, np.zeros_like(theta)
         if not math.isfinite(here.deviance):
             return math.inf, np.zeros_like(theta)
         return here.deviance, here.gradient
+
+    def value(self, theta: Floats) -> float:
+        """Deviance alone; infinite where rounding leaves nothing of the matrices."""
+        try:
+            return self.at(theta).deviance
+        except np.linalg.LinAlgError:
+            return math.inf
 
 
 class Evaluation:
@@ -205,7 +215,7 @@ class Evaluation:
         shape = (term.num_levels, term.k, -1)
         through = (mine @ joint).reshape(shape)
         alone = self.border[rows, rows].reshape(term.num_levels, term.k, term.num_levels, term.k)
-        return np.asarray(np.einsum("lalb->ab", alone) - np.einsum("lac,lbc->ab", through, mine.reshape(shape)))
+        return np.asarray(np.einsum("lalb->ab", alone) - _over_levels(through, mine.reshape(shape)))
 
     def covariance_slopes(self, variance: float | None = None) -> list[Floats]:
         """For each term (k, k) Q, the gradient of the deviance in its covariance.
@@ -220,7 +230,7 @@ class Evaluation:
             q = slope - g.T @ g / scale
             if self.profile.reml and self.sums.num_fixed:
                 h = self.fixed_sides[t]
-                q = q - np.einsum("lap,pq,lbq->ab", h, self.covariance_fixed, h, optimize=True)
+                q = q - _over_levels(h @ self.covariance_fixed, h)
             found.append((q + q.T) / 2)
         return found
 
@@ -251,5 +261,14 @@ def _inverse_from_root(root: Floats) -> Floats:
 
     inverse, info = dpotri(root, lower=1)
     assert info == 0
-    lower = np.tril(inverse)
-    return np.asarray(lower + np.tril(lower, -1).T)
+    full = inverse + inverse.T  # above the diagonal there are the root's zeros
+    full.flat[:: len(full) + 1] /= 2
+    return np.asarray(full)
+
+
+def _over_levels(a: Floats, b: Floats) -> Floats:
+    """(k, k) sum over levels and columns of products of (L, k, c) with (L, k, c)."""
+    k = a.shape[1]
+    if k == 1:
+        return np.array([[np.vdot(a, b)]])
+    return np.asarray(a.transpose(1, 0, 2).reshape(k, -1) @ b.transpose(1, 0, 2).reshape(k, -1).T)

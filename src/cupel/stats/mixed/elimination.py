@@ -119,7 +119,7 @@ class Elimination:
         """(N, m, c) right-hand sides of the inner effects, less what border effects (B, c) give of them."""
         sums = self.structure.sums
         given = np.asarray(sums.coupling @ border_effects)
-        return np.asarray(sums.inner_fixed - given.reshape(*sums.inner.shape[:2], -1))
+        return np.asarray(sums.inner_fixed - given.reshape(sums.inner_fixed.shape))
 
     def precision_blocks(self, joint: Floats) -> Floats:
         """(N, m, m) Z' V^-1 Z of the inner effects, by group, in units of the residual precision.
@@ -140,7 +140,9 @@ class Elimination:
         left = self.left * coupling if structure.is_scalar else self.left @ coupling
         flat = left.reshape(-1, structure.num_border)
         through = (flat @ joint).reshape(left.shape)
-        return np.asarray(alone - np.einsum("nab,ncb->nac", through, left, optimize=True))
+        if structure.is_scalar:
+            return np.asarray(alone - np.vecdot(through, left)[:, :, None])
+        return np.asarray(alone - through @ left.transpose(0, 2, 1))
 
 
 def _by_rows(coupling: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], Floats]:

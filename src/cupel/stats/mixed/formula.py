@@ -120,6 +120,10 @@ def parse_formula(text: str) -> Formula:
         >>> [(bar.left, bar.group) for bar in parsed.bars][1]
         (Side(terms=(('x',),), has_intercept=False), ('g',))
     """
+    if not isinstance(text, str):
+        raise UsageError(
+            f"A formula is expected as text, got {type(text).__name__}; such as 'value ~ method + (1 | task)'."
+        )
     return _Reader(text).formula()
 
 

@@ -142,6 +142,8 @@ def _full_products(sums: CrossProducts) -> tuple[Floats, Floats]:
     for g in range(groups):
         flat[g * size : (g + 1) * size, g * size : (g + 1) * size] = sums.inner[g]
     coupling = sums.coupling if isinstance(sums.coupling, np.ndarray) else sums.coupling.toarray()
+    if not sums.terms:
+        return np.zeros((0, 0)), np.zeros((0, sums.num_fixed))
     whole = np.block([[flat, coupling], [coupling.T, sums.border]])
     sides = np.concatenate([sums.inner_fixed.reshape(groups * size, -1), sums.border_fixed])[:, :-1]
     order = np.concatenate(

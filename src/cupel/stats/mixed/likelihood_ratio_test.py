@@ -28,6 +28,7 @@ from cupel.stats.frame import frame_of
 from cupel.stats.mixed.model import MixedModel
 from cupel.stats.mixed.nesting import Difference, nested_difference
 from cupel.stats.note import Note
+from cupel.stats.student import p_words
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class LikelihoodRatioTest:
 
     def text(self) -> str:
         """The test in one line."""
-        return f"chi2 = {self.chi2:.4g} on {self.df} degrees of freedom, p = {self.p:.3g} ({self.method})"
+        return f"chi2 = {self.chi2:.4g} on {self.df} degrees of freedom, {p_words(self.p)} ({self.method})"
 
 
 def likelihood_ratio_test(small: MixedModel, large: MixedModel) -> LikelihoodRatioTest:

@@ -16,13 +16,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cupel.spec.errors import UnknownNameError, UsageError
 from cupel.stats.checked import Floats, fraction
-from cupel.stats.frame import Column, Factor, frame_of
+from cupel.stats.frame import Column, Factor, frame_of, number_label
 from cupel.stats.interval import Interval
 from cupel.stats.mixed.degrees_of_freedom import Method, contrast_errors
 from cupel.stats.mixed.formula import Call, Expression, Name
@@ -192,12 +193,25 @@ def _levels_at(name: str, factor: Factor, held: dict[str, Any]) -> list[int]:
     key = name if name in held else plain
     if key not in held:
         return list(range(len(factor.levels)))
-    wanted = held.pop(key)
-    listed = wanted if isinstance(wanted, list | tuple) else [wanted]
-    for level in listed:
-        if str(level) not in factor.levels:
-            raise UnknownNameError(f"level of {name}", str(level), factor.levels)
-    return [factor.levels.index(str(level)) for level in listed]
+    labels = _labels(held.pop(key))
+    if not labels:
+        raise UsageError(f"at {key} names no level; expected one or more of {', '.join(factor.levels)}.")
+    for label in labels:
+        if label not in factor.levels:
+            raise UnknownNameError(f"level of {name}", label, factor.levels)
+    return [factor.levels.index(label) for label in dict.fromkeys(labels)]
+
+
+def _labels(wanted: Any) -> list[str]:
+    """A level, or several, as the labels that factors have: `4` for 4.0, `TRUE` for a truth value."""
+    if isinstance(wanted, str):
+        return [wanted]
+    values = np.asarray(wanted).ravel().tolist()
+    is_number = [isinstance(value, bool | int | float) for value in values]
+    return [
+        number_label(float(value), is_bool=isinstance(value, bool)) if known else str(value)
+        for value, known in zip(values, is_number, strict=True)
+    ]
 
 
 def _numbers_at(data: ModelData, held: dict[str, Any]) -> tuple[dict[str, float], dict[str, str]]:
@@ -208,7 +222,7 @@ def _numbers_at(data: ModelData, held: dict[str, Any]) -> tuple[dict[str, float]
     for name in sorted(names):
         is_told = name in held
         value = held.pop(name) if is_told else float(data.columns[name].values[data.rows].mean())
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
             raise UsageError(f"at {name} = {value!r}; expected a finite number.")
         found[name] = float(value)
         said[name] = f"{value:g}" if is_told else f"its mean {value:g}"

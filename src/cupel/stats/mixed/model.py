@@ -280,11 +280,10 @@ class MixedModel:
         return self if reml == self.reml else fit(self.data, reml=reml)
 
     def with_response(self, y: Floats) -> MixedModel:
-        """The same model fitted to another response (n,)."""
-        return fit(
-            replace(self.data.with_response(y), variables={**self.data.variables, self.data.formula.response: y}),
-            reml=self.reml,
-        )
+        """The same model fitted to another response (n,), finite."""
+        new = np.asarray(y, dtype=np.float64)
+        variables = {**self.data.variables, self.data.formula.response: new}
+        return fit(replace(self.data.with_response(new), variables=variables), reml=self.reml)
 
     def to_frame(self) -> Any:
         """Fixed effects with standard errors, Satterthwaite degrees of freedom, t and p."""

@@ -70,8 +70,13 @@ class ModelData:
         """The same with another response (n,).
 
         Raises:
-            UsageError: the fixed part explains all of it.
+            UsageError: it has not a finite number for each row, or the fixed part explains all of it.
         """
+        if y.shape != (self.n,) or not np.all(np.isfinite(y)):
+            raise UsageError(
+                f"A response of shape {y.shape} with {np.sum(~np.isfinite(y))} missing or infinite values; expected "
+                f"{self.n} finite numbers, one for each row of the model."
+            )
         start = self.q.T @ y
         rest = y - self.q @ start
         scale = _scale(rest, y, self.formula.response)

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from cupel.spec.errors import UsageError
 from cupel.stats.checked import Floats
 from cupel.stats.mixed.cross_products import CrossProducts
 from cupel.stats.mixed.deviance import Profile
@@ -31,7 +32,13 @@ SINGULAR = 1e-4
 CHEAP_FLOPS = 3e8
 MOST_ESCAPES = 6
 ESCAPE_STEPS = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
+MOST_RESTARTS = 5
+WORTH_A_RESTART = 1e-8
 SETTLED = 1e-3
+NO_RESIDUAL = 1e-12
+"""Share of the response's variance below which sums of products cannot tell a residual from rounding."""
+NEAR, NEAR_VALUE = 0.02, 1e-2
+"""How close a second search comes, relatively and in deviance, before it counts as having found the same minimum."""
 SEARCH: Any = {"maxiter": 400, "maxfun": 800, "ftol": 1e-13, "gtol": 1e-6, "maxls": 40, "maxcor": 20}
 
 
@@ -65,7 +72,7 @@ def minimise(profile: Profile) -> Optimum:
         return Optimum(np.zeros(0), profile.at(np.zeros(0)).deviance, False, True, 1)
     best = _from_start(profile, moment_start(profile.sums))
     if best.is_singular or not best.is_converged or _flops(profile) <= CHEAP_FLOPS:
-        other = _from_start(profile, pack([np.eye(term.k) for term in terms]))
+        other = _from_start(profile, pack([np.eye(term.k) for term in terms]), known=best)
         evaluations = best.num_evaluations + other.num_evaluations
         lower = other if other.deviance < best.deviance - 1e-12 * abs(best.deviance) else best
         best = replace(lower, num_evaluations=evaluations)
@@ -119,14 +126,19 @@ class _Counted:
     def value(self, theta: Floats) -> float:
         """The deviance alone."""
         self.count += 1
-        return self.profile.at(theta).deviance
+        return self.profile.value(theta)
 
 
-def _from_start(profile: Profile, start: Floats) -> Optimum:
-    """Search, put variance where the certificate asks for it, and search again."""
+def _from_start(profile: Profile, start: Floats, known: Optimum | None = None) -> Optimum:
+    """Search, put variance where the certificate asks for it, and search again.
+
+    A search that comes near a minimum that is known is not carried on: it would end there.
+    """
     terms = profile.sums.terms
     counted = _Counted(profile)
-    theta, value = _search(counted, start)
+    theta, value = _search(counted, start, known)
+    if known is not None and _is_near(theta, value, known):
+        return replace(known, num_evaluations=counted.count)
     for _ in range(MOST_ESCAPES):
         theta, value = _without_dust(counted, theta, value, terms)
         escaped = _escape(counted, theta, value)
@@ -134,13 +146,37 @@ def _from_start(profile: Profile, start: Floats) -> Optimum:
             break
         theta, value = _search(counted, escaped)
     here = profile.at(theta)
+    _need_residual(here.variance)
     moves = np.abs(here.gradient) * np.maximum(np.abs(theta), SINGULAR)
+    is_certain = all(
+        np.linalg.eigvalsh(slope)[0] > -SETTLED * term.num_levels
+        for slope, term in zip(here.covariance_slopes(), terms, strict=True)
+    )
     is_singular = any(np.any(np.abs(np.diag(factor)) < SINGULAR) for factor in unpack(theta, terms))
-    return Optimum(theta, value, is_singular, bool(np.all(moves < SETTLED)), counted.count)
+    return Optimum(theta, value, is_singular, bool(np.all(moves < SETTLED)) and is_certain, counted.count)
 
 
-def _search(counted: _Counted, start: Floats) -> tuple[Floats, float]:
-    """A quasi-Newton search with the exact gradient."""
+def _need_residual(variance: float) -> None:
+    """Refuse a fit whose residual is rounding: its likelihood has no maximum."""
+    if variance < NO_RESIDUAL:
+        raise UsageError(
+            "Fixed part and random terms explain the response up to rounding: no residual is left to measure them "
+            "against. Are repeats copies of each other? Average them first, or leave the finest random term out."
+        )
+
+
+def _is_near(theta: Floats, value: float, known: Optimum) -> bool:
+    """Whether a point lies in the basin of a minimum that is known: as low up to a trifle, and beside it."""
+    apart = np.abs(np.abs(theta) - np.abs(known.theta))
+    return value < known.deviance + NEAR_VALUE and bool(np.all(apart < NEAR * np.maximum(np.abs(known.theta), 0.1)))
+
+
+def _search(counted: _Counted, start: Floats, known: Optimum | None = None) -> tuple[Floats, float]:
+    """A quasi-Newton search with the exact gradient.
+
+    With correlated effects the deviance can be so flat near a singular covariance that the search gives up; begun again
+    there without its memory it goes on, and where it was done it costs an evaluation or two.
+    """
     from scipy.optimize import minimize
 
     scale = np.concatenate([np.full(term.num_theta, math.sqrt(term.num_levels)) for term in counted.profile.sums.terms])
@@ -149,7 +185,18 @@ def _search(counted: _Counted, start: Floats) -> tuple[Floats, float]:
         value, gradient = counted(point / scale)
         return value, gradient / scale
 
-    found = minimize(scaled, start * scale, jac=True, method="L-BFGS-B", options=SEARCH)
+    def stop_near(intermediate_result: Any) -> None:
+        if known is not None and _is_near(intermediate_result.x / scale, float(intermediate_result.fun), known):
+            raise StopIteration
+
+    found = minimize(scaled, start * scale, jac=True, method="L-BFGS-B", options=SEARCH, callback=stop_near)
+    if all(term.k == 1 for term in counted.profile.sums.terms):
+        return np.asarray(found.x) / scale, float(found.fun)
+    for _ in range(MOST_RESTARTS):
+        again = minimize(scaled, found.x, jac=True, method="L-BFGS-B", options=SEARCH)
+        gain, found = float(found.fun - again.fun), again
+        if not gain > WORTH_A_RESTART:
+            break
     return np.asarray(found.x) / scale, float(found.fun)
 
 

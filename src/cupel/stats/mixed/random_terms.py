@@ -11,7 +11,7 @@ import numpy as np
 
 from cupel.spec.errors import UsageError
 from cupel.stats.checked import Floats
-from cupel.stats.frame import Codes, Factor
+from cupel.stats.frame import Codes, Factor, number_label
 from cupel.stats.mixed.design import INTERCEPT, make_design
 from cupel.stats.mixed.formula import Bar
 from cupel.stats.mixed.variables import Variable
@@ -117,7 +117,7 @@ def _as_factor(variable: Variable) -> Factor:
     if isinstance(variable, Factor):
         return variable
     levels, codes = np.unique(variable, return_inverse=True)
-    return Factor(codes, tuple(f"{x:g}" for x in levels))
+    return Factor(codes, tuple(number_label(x) for x in levels.tolist()))
 
 
 def joint_codes(parts: Sequence[Factor]) -> tuple[Codes, int]:

@@ -1,0 +1,1 @@
+"""What a table of results supports: the question, the design, the statements."""
