@@ -110,7 +110,7 @@ def test_the_rules_are_listed_within_80_columns(capsys: pytest.CaptureFixture[st
     ("words", "told"),
     [
         (["lint"], "No results file is named"),
-        (["lint", "FILE", "--map", "method"], "expected ROLE=COLUMN"),
+        (["lint", "FILE", "--map", "method"], "expected such as --map method=algorithm"),
         (["lint", "FILE", "--map", "method=algo"], "No column named 'algo'"),
         (["lint", "FILE", "--metric", "acc"], "No metric named 'acc'. Close: accuracy"),
         (["lint", "FILE", "--better", "sideways"], "expected 'higher' or 'lower'"),

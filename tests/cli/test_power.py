@@ -171,7 +171,7 @@ def test_a_file_that_needs_words_asks_for_them(pilot: Path, capsys: pytest.Captu
     assert main(["power", "--pilot", str(pilot)]) == 2
     assert "--metric NAME" in capsys.readouterr().err
     assert main(["power", "--pilot", str(pilot), "--map", "value"]) == 2
-    assert "expected --map ROLE=COLUMN" in capsys.readouterr().err
+    assert "expected such as --map method=algorithm" in capsys.readouterr().err
 
 
 def test_runs_that_are_all_alike_are_no_pilot(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

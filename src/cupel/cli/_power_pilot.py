@@ -7,8 +7,9 @@ import math
 from typing import Any
 
 from cupel.cli._power_methods import RUNS, Plan, split, tasks_by_runs, whole_numbers
+from cupel.cli._table import given_pairs
 from cupel.ledger.read_results import read_results
-from cupel.spec.errors import NothingToRunError, UsageError
+from cupel.spec.errors import NothingToRunError
 from cupel.stats.cv_limit import cv_limit
 from cupel.stats.pairs_for_effect import pairs_for_effect
 from cupel.stats.pairs_for_equivalence import pairs_for_equivalence
@@ -22,10 +23,10 @@ def pilot_document(args: argparse.Namespace, power: float, level: float) -> dict
     """The numbers of seeds, pairs and tasks, as JSON shows them."""
     table = results(
         read_results(args.pilot, args.reader),
-        columns=pairs(args.map, "--map ROLE=COLUMN"),
+        columns=given_pairs(args.map or (), "--map"),
         metric=args.metric,
         better=args.better,
-        where=pairs(args.where, "--where NAME=VALUE") or None,
+        where=given_pairs(args.where or (), "--where") or None,
     )
     pilot = pilot_spread(table, methods=split(args.methods) if args.methods else None)
     plan = Plan(args, (power, level))
@@ -46,21 +47,6 @@ def pilot_document(args: argparse.Namespace, power: float, level: float) -> dict
         "rows": rows,
         "warnings": [{"code": note.code, "text": note.text} for note in pilot.warnings],
     }
-
-
-def pairs(texts: list[str] | None, form: str) -> dict[str, str]:
-    """What `NAME=VALUE` options say.
-
-    Raises:
-        UsageError: when one of them has another form.
-    """
-    found = {}
-    for text in texts or []:
-        name, sign, value = text.partition("=")
-        if not (sign and name.strip() and value.strip()):
-            raise UsageError(f"{text!r} was found; expected {form}.")
-        found[name.strip()] = value.strip()
-    return found
 
 
 def _one_task(pilot: PilotSpread, plan: Plan) -> dict[str, Any]:

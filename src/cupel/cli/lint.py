@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 
 from cupel.cli._entries import table
+from cupel.cli._table import given_pairs
 from cupel.ledger.read_results import read_results
 from cupel.report import json
 from cupel.report.lint_document import build_lint
@@ -57,7 +57,7 @@ def main(args: argparse.Namespace) -> int:
     report = lint(
         read_lint_table(
             read_results(args.files, args.reader),
-            columns=_roles(args.map),
+            columns=given_pairs(args.map, "--map"),
             metric=args.metric,
             better=args.better,
             limits=Limits(min_runs=args.min_runs),
@@ -75,17 +75,6 @@ def main(args: argparse.Namespace) -> int:
 
 def _exit_code(report: LintReport, *, is_strict: bool) -> int:
     return FOUND if report.num("error") or (is_strict and report.num("warning")) else 0
-
-
-def _roles(words: Sequence[str]) -> dict[str, str]:
-    """Role to column, from `role=column`."""
-    roles = {}
-    for word in words:
-        role, sign, column = word.partition("=")
-        if not (role and sign and column):
-            raise UsageError(f"--map {word!r}; expected ROLE=COLUMN, such as --map method=algorithm.")
-        roles[role.strip()] = column
-    return roles
 
 
 def _left_out(select: str | None, ignore: str | None) -> list[str]:

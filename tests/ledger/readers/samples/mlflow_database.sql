@@ -56,8 +56,8 @@ CREATE TABLE "tags" (
 	CONSTRAINT tag_pk PRIMARY KEY ("key", run_uuid), 
 	FOREIGN KEY(run_uuid) REFERENCES runs (run_uuid)
 );
-INSERT INTO "experiments" VALUES(0,'Default','/home/user/project/mlruns/0','active',1795642424049,1795642424049,'default');
-INSERT INTO "experiments" VALUES(1,'cifar','/home/user/project/mlruns/1','active',1795642424053,1795642424053,'default');
+INSERT INTO "experiments" VALUES(0,'Default','mlruns/0','active',1795642424049,1795642424049,'default');
+INSERT INTO "experiments" VALUES(1,'cifar','mlruns/1','active',1795642424053,1795642424053,'default');
 INSERT INTO "latest_metrics" VALUES('loss',0.5,1795642424089,1,0,'03aa5799d42b4b0ca0629b1906b504e1');
 INSERT INTO "latest_metrics" VALUES('val/accuracy',0.9,1795642424094,0,0,'03aa5799d42b4b0ca0629b1906b504e1');
 INSERT INTO "latest_metrics" VALUES('loss',3.33333333333333314829e-01,1795642424120,1,0,'9bb2a4df4ec8462ba645263d11329f24');
@@ -81,12 +81,12 @@ INSERT INTO "params" VALUES('optimizer','sgd','7a5b7a08f4fa4f6e801dc4145188f6e1'
 INSERT INTO "params" VALUES('seed','1','7a5b7a08f4fa4f6e801dc4145188f6e1');
 INSERT INTO "params" VALUES('optimizer','sgd','4d93c46a29a940468249498b4a56dcf9');
 INSERT INTO "params" VALUES('seed','2','4d93c46a29a940468249498b4a56dcf9');
-INSERT INTO "runs" VALUES('03aa5799d42b4b0ca0629b1906b504e1','adam-0','UNKNOWN','','','user','FINISHED',1795642424064,1795642424097,'','deleted','/home/user/project/mlruns/1/03aa5799d42b4b0ca0629b1906b504e1/artifacts',1,1795642424246);
-INSERT INTO "runs" VALUES('9bb2a4df4ec8462ba645263d11329f24','adam-1','UNKNOWN','','','user','FINISHED',1795642424103,1795642424126,'','active','/home/user/project/mlruns/1/9bb2a4df4ec8462ba645263d11329f24/artifacts',1,NULL);
-INSERT INTO "runs" VALUES('50a000bf942b4701bb64a3f03e438607','adam-2','UNKNOWN','','','user','FINISHED',1795642424131,1795642424152,'','active','/home/user/project/mlruns/1/50a000bf942b4701bb64a3f03e438607/artifacts',1,NULL);
-INSERT INTO "runs" VALUES('5c6a27655c9c40d983e2ca356a1dd907','sgd-0','UNKNOWN','','','user','FINISHED',1795642424156,1795642424183,'','active','/home/user/project/mlruns/1/5c6a27655c9c40d983e2ca356a1dd907/artifacts',1,NULL);
-INSERT INTO "runs" VALUES('7a5b7a08f4fa4f6e801dc4145188f6e1','sgd-1','UNKNOWN','','','user','FINISHED',1795642424187,1795642424209,'','active','/home/user/project/mlruns/1/7a5b7a08f4fa4f6e801dc4145188f6e1/artifacts',1,NULL);
-INSERT INTO "runs" VALUES('4d93c46a29a940468249498b4a56dcf9','sgd-2','UNKNOWN','','','user','FAILED',1795642424213,1795642424232,'','active','/home/user/project/mlruns/1/4d93c46a29a940468249498b4a56dcf9/artifacts',1,NULL);
+INSERT INTO "runs" VALUES('03aa5799d42b4b0ca0629b1906b504e1','adam-0','UNKNOWN','','','user','FINISHED',1795642424064,1795642424097,'','deleted','mlruns/1/03aa5799d42b4b0ca0629b1906b504e1/artifacts',1,1795642424246);
+INSERT INTO "runs" VALUES('9bb2a4df4ec8462ba645263d11329f24','adam-1','UNKNOWN','','','user','FINISHED',1795642424103,1795642424126,'','active','mlruns/1/9bb2a4df4ec8462ba645263d11329f24/artifacts',1,NULL);
+INSERT INTO "runs" VALUES('50a000bf942b4701bb64a3f03e438607','adam-2','UNKNOWN','','','user','FINISHED',1795642424131,1795642424152,'','active','mlruns/1/50a000bf942b4701bb64a3f03e438607/artifacts',1,NULL);
+INSERT INTO "runs" VALUES('5c6a27655c9c40d983e2ca356a1dd907','sgd-0','UNKNOWN','','','user','FINISHED',1795642424156,1795642424183,'','active','mlruns/1/5c6a27655c9c40d983e2ca356a1dd907/artifacts',1,NULL);
+INSERT INTO "runs" VALUES('7a5b7a08f4fa4f6e801dc4145188f6e1','sgd-1','UNKNOWN','','','user','FINISHED',1795642424187,1795642424209,'','active','mlruns/1/7a5b7a08f4fa4f6e801dc4145188f6e1/artifacts',1,NULL);
+INSERT INTO "runs" VALUES('4d93c46a29a940468249498b4a56dcf9','sgd-2','UNKNOWN','','','user','FAILED',1795642424213,1795642424232,'','active','mlruns/1/4d93c46a29a940468249498b4a56dcf9/artifacts',1,NULL);
 INSERT INTO "tags" VALUES('mlflow.user','user','03aa5799d42b4b0ca0629b1906b504e1');
 INSERT INTO "tags" VALUES('mlflow.source.name','ml.py','03aa5799d42b4b0ca0629b1906b504e1');
 INSERT INTO "tags" VALUES('mlflow.source.type','LOCAL','03aa5799d42b4b0ca0629b1906b504e1');
