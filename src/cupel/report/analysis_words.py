@@ -96,7 +96,7 @@ def settle_texts(document: Document) -> Iterator[tuple[Sign, str]]:
     for pair in document.get("pairs") or ():
         text = plain((pair.get("settle") or {}).get("text"))
         if text:
-            yield verdict_sign("undecided"), f"{plain(pair.get('label'))}: settled by {text}"
+            yield verdict_sign("undecided"), f"{plain(pair.get('label'))}: {text}"
 
 
 def separation_text(document: Document) -> str:

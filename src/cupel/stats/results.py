@@ -80,7 +80,7 @@ def results(
         raise UsageError("The table has no rows; expected one row per measurement, with a method and a value.")
     source = frame if isinstance(frame, ResultsTable) else None
     fixed = dict(source.roles) if source else {}
-    if metric is not None and metric in found and found[metric].is_numeric:
+    if metric is not None and metric in found:
         fixed.pop("value", None)  # the metric that was asked for, not the one that the format puts first
     roles = find_roles(found, {**fixed, **(columns or {})}, metric)
     table = _assembled(_of_metric(found, roles, metric), roles, source)

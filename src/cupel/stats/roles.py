@@ -44,7 +44,7 @@ def find_roles(columns: Mapping[str, Column], told: Mapping[str, str], metric: s
             column(columns, part)
         roles[role] = name
     taken = {part for name in roles.values() for part in (name, *name.split(JOINT))}
-    if metric is not None and "value" not in roles and metric in columns and columns[metric].factor is None:
+    if metric is not None and "value" not in roles and metric in columns and not _is_word_of(columns, roles, metric):
         roles["value"] = metric
         taken.add(metric)
     for role in COLUMN_NAMES:
@@ -52,6 +52,12 @@ def find_roles(columns: Mapping[str, Column], told: Mapping[str, str], metric: s
         if found is not None:
             roles[role] = found
     return roles
+
+
+def _is_word_of(columns: Mapping[str, Column], roles: Mapping[str, str], metric: str) -> bool:
+    """Whether a metric is a word in the column of metrics rather than a column."""
+    name = roles.get("metric") or _by_alias("metric", columns)
+    return name is not None and metric in columns[name].as_factor.levels
 
 
 def _by_alias(role: str, names: Iterable[str]) -> str | None:

@@ -76,7 +76,7 @@ class PairStatement:
         if self.interval is not None:
             sure = f"{self.interval.level:.0%} {self.interval.low:.4g} to {self.interval.high:.4g}; p = {self.p:.2g}"
         extra = f"; P({self.a} > {self.b}) = {self.prob:.2f}" if not math.isnan(self.prob) else ""
-        more = f"; settled by {self.settle.text}" if self.settle.text else ""
+        more = f"; {self.settle.text}" if self.settle.text else ""
         return f"{self.sentence}: {self.estimate:.4g} ({sure}{extra}){more}"
 
 

@@ -108,7 +108,7 @@ def _by_runs(row: MethodContrast, runs: float, is_enough: Callable[[float, float
     if need is None:
         return Settle(None, None, f"more than {MOST_RUNS} runs per method and task would be needed")
     more = max(1, math.ceil(need - runs))
-    return Settle(more, None, f"about {_count(more, 'more run')} per method and task")
+    return Settle(more, None, f"settled by about {_count(more, 'more run')} per method and task")
 
 
 def _of_population(
