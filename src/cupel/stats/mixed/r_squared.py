@@ -68,7 +68,8 @@ def r_squared(model: MixedModel) -> RSquared:
 
     Source: Nakagawa & Schielzeth (2013); Johnson (2014).
     """
-    variances = {"fixed": float(np.var(model.fixed_fit, ddof=1))}
+    fixed = float(np.var(model.fixed_fit, ddof=1))
+    variances, random = {"fixed": fixed}, 0.0
     for term, covariance in zip(model.data.terms, model.random_covariances, strict=True):
         if term.z is None:
             value = float(covariance[0, 0])
@@ -76,12 +77,12 @@ def r_squared(model: MixedModel) -> RSquared:
             z = term.z * term.scale
             value = float(np.einsum("nj,jk,nk->n", z, covariance, z, optimize=True).mean())
         variances[term.group] = variances.get(term.group, 0.0) + value
+        random += value
     variances[RESIDUAL] = model.sigma**2
-    total = sum(variances.values())
-    random = total - variances["fixed"] - variances[RESIDUAL]
+    total = fixed + random + variances[RESIDUAL]
     return RSquared(
-        marginal=variances["fixed"] / total,
-        conditional=(total - variances[RESIDUAL]) / total,
+        marginal=fixed / total,
+        conditional=(fixed + random) / total,
         icc=random / (random + variances[RESIDUAL]),
         variances=variances,
     )
