@@ -69,8 +69,10 @@ def solve_costs(frame: Frame, *, best_of_tuning_run: bool = False) -> SolveCosts
         value, cells = cheapest, cells[first]
     shape = (len(table.methods), len(table.tasks))
     cost = np.full(shape, np.nan)
-    for cell in np.unique(cells):
-        cost.flat[cell] = np.median(value[cells == cell])
+    order = np.argsort(cells, kind="stable")
+    seen, first = np.unique(cells[order], return_index=True)
+    for cell, own in zip(seen, np.split(value[order], first[1:]), strict=True):
+        cost.flat[cell] = np.median(own)
     most = int(np.bincount(cells).max())
     return SolveCosts(cost, table.methods, table.tasks, most, table.metric, _notes(table, most))
 
