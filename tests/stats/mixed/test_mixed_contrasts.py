@@ -132,7 +132,7 @@ def test_adjustments_are_ordered_as_they_must_be(model) -> None:
 def test_p_and_interval_say_the_same(model) -> None:
     """The adjusted p is below 5 % exactly where the simultaneous interval leaves out 0."""
     for adjust in ("tukey", "dunnett", "none"):
-        for level in (0.5, 0.9, 0.95, 0.99, 0.999):
+        for level in (0.9, 0.95, 0.99):
             for row in contrasts(model, "a", adjust=adjust, grid=Grid(level=level)):
                 assert row.interval is not None
                 if abs(row.p - (1 - level)) > 1e-4:
