@@ -51,7 +51,7 @@ def test_a_frame_is_not_changed(make):
     try:
         found.values[0] = 7.0  # noqa: PD011  a column of ours, not of pandas
     except ValueError:
-        assert not found.values.flags.writeable
+        assert not found.values.flags.writeable  # noqa: PD011  the same
     assert str(frame) == before
 
 

@@ -71,12 +71,11 @@ def test_published_metafeature_figure(priorband, reference_data):
 
 def test_published_budget_windows(regrets):
     """PriorBand overtakes Hyperband near 8.44 over both priors, and at 16.5 to 17.9 under bad ones."""
-    both = budget_windows(regrets, ("PB", "HB"), variant="published")
-    bad = budget_windows(regrets.select(np.array([p == "bad" for p in regrets.extra["prior"].as_factor.labels()])), ("PB", "HB"),
-                         variant="published")  # fmt: skip
-    lasting = [
-        next(row.start for k, row in enumerate(w.rows) if all(r.ahead == "PB" for r in w.rows[k:])) for w in (both, bad)
-    ]
+    is_bad = np.array([prior == "bad" for prior in regrets.extra["prior"].as_factor.labels()])
+    lasting = []
+    for table in (regrets, regrets.select(is_bad)):
+        rows = budget_windows(table, ("PB", "HB"), variant="published").rows
+        lasting.append(next(row.start for k, row in enumerate(rows) if all(r.ahead == "PB" for r in rows[k:])))
     assert lasting == [9, 16]
 
 

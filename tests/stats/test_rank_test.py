@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cupel.stats.post_hoc import conover, critical_difference, groups, pairs_without_group
+from cupel.stats.post_hoc import conover, groups, nemenyi_distance, pairs_without_group
 from cupel.stats.rank_test import rank_test
 from cupel.stats.task_table import ranks
 
@@ -105,8 +105,8 @@ def test_recorded_values_of_scikit_posthocs_with_ties() -> None:
 )
 def test_critical_values_are_those_of_demsars_table(k: int, q: float) -> None:
     # Demsar (2006), table 5(a); scikit-learn users know CD = 1.25 for k = 4, N = 14
-    assert critical_difference(k, 10, 0.95) == pytest.approx(q * np.sqrt(k * (k + 1) / 60), abs=1e-3)
-    assert critical_difference(4, 14, 0.95) == pytest.approx(1.25, abs=0.005)
+    assert nemenyi_distance(k, 10, 0.95) == pytest.approx(q * np.sqrt(k * (k + 1) / 60), abs=1e-3)
+    assert nemenyi_distance(4, 14, 0.95) == pytest.approx(1.25, abs=0.005)
 
 
 def naive_groups(p: np.ndarray, level: float) -> set[tuple[int, ...]]:

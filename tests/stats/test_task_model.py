@@ -57,7 +57,7 @@ def test_one_method_is_refused_with_its_rows():
 
 
 def test_several_budgets_are_refused():
-    with pytest.raises(UsageError, match="several budgets per run"):
+    with pytest.raises(UsageError, match="several budgets per task"):
         task_model(frame(budget=lambda c: c[2]))
 
 

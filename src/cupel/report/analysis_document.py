@@ -11,11 +11,12 @@ import numpy as np
 from cupel import __version__
 from cupel.report.words import p_text
 from cupel.spec.results_table import ResultsTable
-from cupel.stats.analysis.analyze import Analysis, at_one_budget
-from cupel.stats.analysis.design import Design, describe, design_notes
+from cupel.stats.analysis.analyze import Analysis
+from cupel.stats.analysis.design import Design, budgets_of, describe, design_notes
 from cupel.stats.analysis.pairs import PairStatement
 from cupel.stats.critical_difference import unseparated_groups
 from cupel.stats.interval import Interval
+from cupel.stats.one_budget import at_one_budget
 from cupel.stats.rank_test import RankTest
 from cupel.stats.rows import Results
 
@@ -74,9 +75,9 @@ def build_design(table: Results) -> dict[str, Any]:
     Args:
         table: the rows.
     """
-    rows, budgets = at_one_budget(table)
-    design = describe(rows, budgets, table.better or "not declared which")
-    told = [note for note in table.warnings if note.code != "failures"]
+    rows = at_one_budget(table)
+    design = describe(rows, budgets_of(table), table.better or "not declared which")
+    told = [note for note in rows.warnings if note.code != "failures"]
     return {
         "schema": SCHEMA,
         "kind": "design",

@@ -13,7 +13,7 @@ from cupel.report.figure_forest import EffectAxis, forest
 from cupel.report.figure_profile import profile
 from cupel.report.figure_samples import strip
 from cupel.report.figure_variance import variance
-from cupel.report.words import Document, ends_text, finite, level_percent, number_text, p_text, plain
+from cupel.report.words import Document, ends_text, finite, level_percent, number_text, p_text, plain, verdict_sign
 
 MOST_PAIRS_DRAWN = 40
 MOST_METHODS_DRAWN = 30
@@ -50,7 +50,8 @@ def _contrasts(document: Document) -> Drawing | None:
             "label": plain(pair["label"]),
             "estimate": pair["estimate"],
             "interval": pair["interval"],
-            "verdict": pair["verdict"],
+            "verdict": verdict_sign(pair["verdict"]).word,
+            "tone": verdict_sign(pair["verdict"]).tone,
             "numbers": f"{number_text(pair['estimate'])} {ends_text(pair['interval'])} p {p_text(pair['p'])}",
         }
         for pair in pairs
@@ -139,13 +140,28 @@ def _budget(document: Document) -> Drawing | None:
         "series": series.get(a, 0),
     }
     ahead = [
-        {"label": f"{plain(row['ahead'])} ahead", "start": row["start"], "end": row["stop"],
-         "series": series.get(plain(row["ahead"]), 0)}
-        for row in rows if row["ahead"]
-    ]  # fmt: skip
+        {"label": f"{name} ahead", "start": rows[i]["start"], "end": rows[j]["stop"], "series": series.get(name, 0)}
+        for name, i, j in _spans([plain(row["ahead"]) for row in rows])
+    ]
     label = f"difference in {plain(document['metric'])}; above 0 {a} is better"
     axes = CurveAxes(x_label="budget", y_label=label, no_effect=0.0)
     return budget_curve([curve], windows=ahead, axes=axes, title=f"{a} against {b} over the budget")
+
+
+def _spans(names: Sequence[str]) -> list[tuple[str, int, int]]:
+    """Name, first and last index of each run of one name; nothing for empty names.
+
+    Example:
+        >>> _spans(["", "A", "A", "B", ""])
+        [('A', 1, 2), ('B', 3, 3)]
+    """
+    spans: list[tuple[str, int, int]] = []
+    for k, name in enumerate(names):
+        if name and spans and spans[-1][0] == name and spans[-1][2] == k - 1:
+            spans[-1] = (name, spans[-1][1], k)
+        elif name:
+            spans.append((name, k, k))
+    return spans
 
 
 def _runs(document: Document) -> Drawing | None:
@@ -167,7 +183,7 @@ def _runs(document: Document) -> Drawing | None:
     if not shown:
         return None
     unit = f" in {plain(document['unit'])}" if document["unit"] else ""
-    label = f"{plain(document['metric'])}{unit}, {document['better']} is better; each dot a run, the line its mean"
+    label = f"{plain(document['metric'])}{unit}, {document['better']} is better; each dot a run, the diamond their mean"
     total = len(document["design"]["tasks"])
     more = f"; {len(tasks)} of {total} tasks" if total > MOST_PANELS else ""
     return strip(shown, label=label + more, title="Every run")

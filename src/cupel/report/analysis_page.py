@@ -24,7 +24,7 @@ from cupel.report.drawing import Drawing
 from cupel.report.markup import Markup, el, join
 from cupel.report.page import Page, facts, notes_list, numeric, pill, render_page, table_tools, tile
 from cupel.report.svg import to_markup
-from cupel.report.words import STATUS, Document, plain, verdict_sign, warning_texts
+from cupel.report.words import STATUS, Document, num, plain, verdict_sign, warning_texts
 
 MOST_NOTES = 14
 WORDS = {
@@ -77,8 +77,13 @@ def _tiles(document: Document) -> Markup:
     tiles = [
         tile("methods", str(len(design.get("methods") or ())), separation_text(document)),
         tile("tasks", str(len(design.get("tasks") or ())), plain(document.get("scope"))),
-        tile("rows", str(design.get("num_rows") or 0), "paired by seed" if design.get("is_paired") else "not paired"),
-        tile("failures", str(failed), tone="warn" if failed else "quiet"),
+        tile(
+            "runs",
+            str(design.get("num_rows") or 0),
+            "paired by seed" if design.get("is_paired") else "not paired",
+            num(failed, "failure"),
+            tone="warn" if failed else "",
+        ),
         tile("decided", f"{decided} of {len(pairs)}", "pairs of methods", plain(document.get("multiplicity"))),
     ]
     return el("div", join(tiles), class_="tiles")
@@ -117,7 +122,8 @@ def _pairs(document: Document) -> Markup | None:
     pairs: Sequence[Document] = document.get("pairs") or ()
     if not pairs:
         return None
-    heads = (*pair_heads(document), "what would settle it")
+    is_open = any((pair.get("settle") or {}).get("text") for pair in pairs)
+    heads = (*pair_heads(document), *(("what would settle it",) if is_open else ()))
     rows = [_pair_row(pair, heads) for pair in pairs]
     table = el("table", _head(heads), el("tbody", join(rows)), class_="entries", id="table")
     return el(
@@ -133,6 +139,7 @@ def _pairs(document: Document) -> Markup | None:
 def _pair_row(pair: Document, heads: Sequence[str]) -> Markup:
     sign = verdict_sign(pair.get("verdict"))
     cells: list[object] = [*pair_cells(pair)[:-1], pill(sign), plain((pair.get("settle") or {}).get("text"))]
+    cells = cells[: len(heads)]
     first = el("td", cells[0], class_="name", data_tip=plain(pair.get("text")) or None)
     rest = [numeric(cell) if head in RIGHT else el("td", cell) for head, cell in zip(heads[1:], cells[1:], strict=True)]
     return el("tr", first, *rest)

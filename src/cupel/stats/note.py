@@ -34,6 +34,7 @@ NoteCode = Literal[
     "one hpo run",
     "overlapping splits",
     "ties",
+    "shared runs",
     "no spread",
     # about a statement
     "singular fit",

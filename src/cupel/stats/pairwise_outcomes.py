@@ -16,7 +16,7 @@ from cupel.stats.checked import Floats
 from cupel.stats.frame import Codes, Frame
 from cupel.stats.note import Note
 from cupel.stats.rows import Results
-from cupel.stats.task_table import budget_notes, is_larger, oriented
+from cupel.stats.task_table import is_larger, oriented
 
 KEYS = ("seed", "split", "hpo_run")
 
@@ -90,7 +90,7 @@ def _meeting_places(table: Results) -> tuple[Codes, bool]:
 
 
 def _notes(table: Results, met: Floats, *, is_paired: bool) -> list[Note]:
-    notes = budget_notes(table)
+    notes = []
     if not is_paired and np.any(table.counts() > 1):
         text = "Runs of different methods share no seed (split, budget): all runs of a task meet all others."
         notes.append(Note("unpaired", text))

@@ -19,7 +19,7 @@ from cupel.stats.signed_ranks import signed_ranks
 from cupel.stats.studentized_range import studentized_range_ppf, studentized_range_sf
 
 
-def critical_difference(num_methods: int, num_tasks: int, level: float) -> float:
+def nemenyi_distance(num_methods: int, num_tasks: int, level: float) -> float:
     """Nemenyi's critical difference of mean ranks.
 
     Formula: q / sqrt(2) x sqrt(k (k + 1) / (6 N)), q the quantile of the studentized range of k normal values.

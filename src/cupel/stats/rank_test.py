@@ -53,7 +53,7 @@ from cupel.stats.checked import Floats, fraction
 from cupel.stats.frame import Frame, frame_of
 from cupel.stats.friedman import Friedman, friedman
 from cupel.stats.note import Note
-from cupel.stats.post_hoc import conover, critical_difference, groups, nemenyi, pairs_without_group, signed_rank_pairs
+from cupel.stats.post_hoc import conover, groups, nemenyi, nemenyi_distance, pairs_without_group, signed_rank_pairs
 from cupel.stats.signed_ranks import least_p, signed_ranks
 from cupel.stats.task_table import Failures, TaskTable, ranks, task_table
 
@@ -186,7 +186,7 @@ def rank_test(
         methods=names, tasks=table.tasks, ranks=placed[:, order], mean_ranks=means[order],
         p=p if math.isfinite(p) else None, method=method, friedman=omnibus,
         posthoc=posthoc if k > 2 else "holm", p_pairs=p_pairs,
-        critical_difference=critical_difference(k, n, level) if has_cd else None,
+        critical_difference=nemenyi_distance(k, n, level) if has_cd else None,
         groups=groups(names, p_pairs, level) if is_tested else (), level=level, left_out=table.left_out, n=n,
         scope="tasks like these", warnings=(*table.warnings, *_notes(table, p_pairs, lone, posthoc, level)),
     )  # fmt: skip

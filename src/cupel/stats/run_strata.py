@@ -12,6 +12,7 @@ from cupel.spec.errors import UsageError
 from cupel.stats.checked import Floats
 from cupel.stats.frame import Codes, Factor, Frame
 from cupel.stats.note import Note
+from cupel.stats.one_budget import at_one_budget
 from cupel.stats.results import results
 from cupel.stats.rows import Better, Results
 
@@ -75,7 +76,7 @@ def score_table(frame: Frame, better: str | None = None, *, of_arrays: Better = 
     """
     arrays = _arrays(frame)
     table = results(frame, better=better) if arrays is None else _from_arrays(arrays, better or of_arrays)
-    return _at_one_budget(table)
+    return at_one_budget(table)
 
 
 def is_higher_better(table: Results) -> bool:
@@ -240,27 +241,6 @@ def _pairing_keys(table: Results) -> Codes:
         key = np.unique(key * (len(factor.levels) + 1) + factor.codes + 1, return_inverse=True)[1]
     known = np.all([factor.codes >= 0 for factor in factors], axis=0)
     return np.where(known, key, -1)
-
-
-def _at_one_budget(table: Results) -> Results:
-    """The rows at the largest budget of each task, where runs were measured at several."""
-    if table.budget is None:
-        return table
-    keys = _pairing_keys(table)
-    runs = (table.method.codes * len(table.tasks) + table.task.codes) * (keys.max(initial=-1) + 2) + keys + 1
-    most, least = np.full(len(table.tasks), -np.inf), np.full(len(table.tasks), np.inf)
-    known = np.isfinite(table.budget)
-    np.maximum.at(most, table.task.codes[known], table.budget[known])
-    np.minimum.at(least, table.task.codes[known], table.budget[known])
-    if np.unique(runs).size == table.n or np.all(most <= least):
-        return table
-    largest = f"{most.max():g}" if most.min() == most.max() else f"{most.min():g} to {most.max():g}, by task"
-    text = (
-        f"Runs were measured at several budgets; only the rows at the largest ({largest}) are used. "
-        "Choose another: results(frame, where={'budget': ...})."
-    )
-    cut = table.select(table.budget == most[table.task.codes])
-    return replace(cut, warnings=(*cut.warnings, Note("one budget of several", text)))
 
 
 def _arrays(frame: Frame) -> dict[str, Floats] | None:

@@ -33,6 +33,7 @@ from cupel.stats.mixed.mixed_model import mixed_model
 from cupel.stats.mixed.model import MixedModel
 from cupel.stats.mixed.random_terms import joint_codes
 from cupel.stats.note import Note
+from cupel.stats.one_budget import has_several_budgets
 from cupel.stats.results import results
 from cupel.stats.rows import Results
 
@@ -98,9 +99,9 @@ def refuse_few(table: Results, scope: Scope) -> None:
             f"The table has one method only ({name}); a comparison needs at least 2. If another column names the "
             "methods: --map method=COLUMN (in Python: columns={'method': 'COLUMN'})."
         )
-    if table.budget is not None and np.unique(table.budget[np.isfinite(table.budget)]).size > 1:
+    if has_several_budgets(table):
         raise UsageError(
-            "The table has several budgets per run; they are no independent measurements. Take one: "
+            "The table has several budgets per task; those of a run are no independent measurements. Take one: "
             "where={'budget': 10}, or ask for budget_windows."
         )
     if scope == "population" and len(table.tasks) < FEWEST_TASKS:

@@ -15,6 +15,7 @@ from cupel.spec.errors import UsageError
 from cupel.stats.checked import Floats
 from cupel.stats.frame import Frame
 from cupel.stats.note import Note
+from cupel.stats.one_budget import at_one_budget
 from cupel.stats.results import results
 from cupel.stats.rows import Results
 
@@ -54,7 +55,7 @@ def oriented(frame: Frame, better: str | None) -> tuple[Results, float]:
     Raises:
         UsageError: nobody said which direction is better.
     """
-    table = results(frame, better=better)
+    table = at_one_budget(results(frame, better=better))
     if table.better is None:
         raise UsageError(
             f"Methods are to be ranked by {table.metric!r}, and nothing says whether higher or lower is better. "
@@ -99,7 +100,7 @@ def task_table(frame: Frame, *, better: str | None, failures: Failures) -> TaskT
 
 
 def _notes(table: Results, failed: NDArray[np.bool_], keep: NDArray[np.bool_], failures: Failures) -> list[Note]:
-    notes = budget_notes(table)
+    notes = []
     gone = [name for name, is_kept in zip(table.tasks, keep, strict=True) if not is_kept]
     if gone:
         why = "a method has no row there" if failures == "worst" else "a method has no result there"
@@ -122,17 +123,6 @@ def _num_partly_failed(table: Results) -> int:
     cells = table.method.codes * len(table.tasks) + table.task.codes
     bad = np.bincount(cells[~table.ok], minlength=size)
     return int(np.sum((bad > 0) & (bad < np.bincount(cells, minlength=size))))
-
-
-def budget_notes(table: Results) -> list[Note]:
-    """A warning where values at several budgets are about to be averaged."""
-    if table.budget is None:
-        return []
-    num = np.unique(table.budget[np.isfinite(table.budget)]).size
-    if num <= 1:
-        return []
-    text = f"The values are of {num} budgets taken together; pick one, such as where={{'budget': {table.budget[0]:g}}}."
-    return [Note("one budget of several", text)]
 
 
 def named(names: Sequence[str]) -> str:

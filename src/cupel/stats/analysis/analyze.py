@@ -29,7 +29,7 @@ import numpy as np
 
 from cupel.spec.errors import UsageError
 from cupel.stats.aggregate import Aggregate, aggregate
-from cupel.stats.analysis.design import Design, describe, design_notes
+from cupel.stats.analysis.design import Design, budgets_of, describe, design_notes
 from cupel.stats.analysis.pairs import PairStatement, Plan, pair_statements
 from cupel.stats.analysis.settle import Regions
 from cupel.stats.budget_windows import BudgetWindows, budget_windows
@@ -40,6 +40,7 @@ from cupel.stats.method_contrasts import MethodContrasts, method_contrasts
 from cupel.stats.mixed.mixed_model import mixed_model
 from cupel.stats.mixed.r_squared import RSquared, r_squared
 from cupel.stats.note import Note
+from cupel.stats.one_budget import at_one_budget
 from cupel.stats.performance_profile import PerformanceProfile, performance_profile
 from cupel.stats.rank_test import RankTest, rank_test
 from cupel.stats.resample import Resample
@@ -160,7 +161,7 @@ def analyze(
     whole = results(frame, columns=columns, metric=metric, better=better)
     if whole.better is None:
         raise UsageError(f"Which direction of {whole.metric!r} is better? Say it: --better higher or --better lower.")
-    table, budgets = at_one_budget(whole)
+    table, budgets = at_one_budget(whole), budgets_of(whole)
     notes: list[Note] = []
     scope: Scope = asked.scope or ("population" if len(table.tasks) >= FEWEST_TASKS else "tasks")
     if asked.scope is None and scope == "tasks":
@@ -180,7 +181,7 @@ def analyze(
         note for note in (*table.warnings, *found.warnings) if note.code != "failures"
     ]  # counted below, at the budget
     notes += [*([tuning] if tuning else []), *design_notes(table, design), *told]
-    windows = _windows(whole, order, scope) if len(budgets) > 1 else None
+    windows = _windows(whole, order, scope) if len(budgets) > 1 and table.budget is not None else None
     return Analysis(
         question=replace(asked, scope=scope),
         design=design,
@@ -205,27 +206,6 @@ def _check(asked: Question) -> None:
         raise UsageError(f"bar = {asked.bar}, rope = {asked.rope}; expected a bar of at least 0 and a rope above 0.")
     if asked.rope is not None and asked.bar > 0 and asked.rope > asked.bar:
         raise UsageError(f"rope = {asked.rope} is wider than bar = {asked.bar}; expected a rope within the bar.")
-
-
-def at_one_budget(whole: Results) -> tuple[Results, tuple[float, ...]]:
-    """The rows at the largest budget that every method has, and all budgets.
-
-    Raises:
-        UsageError: no budget is shared by all methods.
-    """
-    if whole.budget is None:
-        return whole, ()
-    budgets = np.unique(whole.budget[np.isfinite(whole.budget)])
-    if budgets.size <= 1:
-        return whole, tuple(budgets.tolist())
-    size = len(whole.methods)
-    shared = [b for b in budgets if np.unique(whole.method.codes[whole.budget == b]).size == size]
-    if not shared:
-        raise UsageError(
-            f"No budget is shared by all of {', '.join(whole.methods)}; expected one at which they can be compared. "
-            "Pick rows with --where budget=VALUE, or leave methods out."
-        )
-    return whole.select(whole.budget == shared[-1]), tuple(budgets.tolist())
 
 
 def _on_scale(table: Results, asked: Question) -> Results:

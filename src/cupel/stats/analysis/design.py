@@ -37,7 +37,7 @@ class Design:
         hpo_runs: distinct tuning runs; 0 without such a column.
         splits: distinct splits; 0 without such a column.
         budgets: all budgets in the table.
-        budget: the one that was taken; None where there is none.
+        budget: the one that was taken; None where there is none, or not the same for all tasks.
         roles: role to the column that fills it.
         metric: what was measured.
         unit: of the values.
@@ -80,6 +80,13 @@ class Design:
         )
 
 
+def budgets_of(table: Results) -> tuple[float, ...]:
+    """All budgets of a table, in ascending order."""
+    if table.budget is None:
+        return ()
+    return tuple(np.unique(table.budget[np.isfinite(table.budget)]).tolist())
+
+
 def describe(table: Results, budgets: tuple[float, ...], better: str) -> Design:
     """The design of a table at one budget.
 
@@ -91,7 +98,7 @@ def describe(table: Results, budgets: tuple[float, ...], better: str) -> Design:
     counts = table.counts()
     failed = np.bincount(table.method.codes[~table.ok], minlength=len(table.methods))
     missing = [(table.methods[i], table.tasks[j]) for i, j in np.argwhere(counts == 0)]
-    taken = float(table.budget[0]) if table.budget is not None and table.n else None
+    taken = budgets_of(table)
 
     def levels(factor: object) -> int:
         return len(getattr(factor, "levels", ()))
@@ -108,7 +115,7 @@ def describe(table: Results, budgets: tuple[float, ...], better: str) -> Design:
         hpo_runs=levels(table.hpo_run),
         splits=levels(table.split),
         budgets=budgets,
-        budget=taken,
+        budget=taken[0] if len(taken) == 1 else None,
         roles=dict(table.roles),
         metric=table.metric,
         unit=table.unit,
@@ -118,10 +125,6 @@ def describe(table: Results, budgets: tuple[float, ...], better: str) -> Design:
 
 def design_notes(table: Results, design: Design) -> Iterator[Note]:
     """What in the design a reader of the answer must know."""
-    if len(design.budgets) > 1:
-        others = ", ".join(f"{b:g}" for b in design.budgets[:4])
-        text = f"runs have {len(design.budgets)} budgets ({others}, ...); the answer is for budget {design.budget:g}"
-        yield Note("one budget of several", text)
     if design.missing:
         some = ", ".join(f"{m} on {t}" for m, t in design.missing[:3])
         more = f" and {len(design.missing) - 3} more" if len(design.missing) > 3 else ""
