@@ -140,6 +140,7 @@ def budget_windows(
         raise UsageError("Which direction is better? Say it: better='lower' or better='higher'.")
     codes = [table.method_index(name) for name in pair]
     table = table.select(table.ok & np.isin(table.method.codes, codes) & np.isfinite(table.budget))
+    table = _at_shared_budgets(table, pair)
     edges = _windows(table, windows)
     found = [_difference(table, edge, scope, variant) for edge in edges]
     sign = (1.0 if table.methods.index(pair[0]) == 0 else -1.0) * (1.0 if table.better == "higher" else -1.0)
@@ -152,6 +153,16 @@ def budget_windows(
     )
     spoken = SCOPES[scope] if variant == "repaired" else "as published"
     return BudgetWindows(pair, rows, _crossings(rows), variant, spoken, words)
+
+
+def _at_shared_budgets(table: Results, pair: tuple[str, str]) -> Results:
+    """The rows at budgets that both methods have."""
+    assert table.budget is not None
+    sets = [set(table.budget[table.method.codes == k].tolist()) for k in range(len(table.methods))]
+    shared = sets[0] & sets[1] if len(sets) > 1 else set()
+    if not shared:
+        raise UsageError(f"{pair[0]} and {pair[1]} share no budget; expected some at which both were run.")
+    return table.select(np.isin(table.budget, list(shared)))
 
 
 def _windows(table: Results, number: int | None) -> list[tuple[float, float]]:

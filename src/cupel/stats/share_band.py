@@ -37,7 +37,9 @@ def pointwise_band(shares: Floats, sizes: Codes, plan: Resample) -> tuple[Floats
 
     middle, variance, df = _spread(shares, sizes, plan)
     z = float(ndtri(0.5 + plan.level / 2))
-    num = middle * (1 - middle) / variance / stretch(df, plan.level) ** 2
+    most = float(sizes.sum())  # never surer than if all runs were independent, also where all tasks agree by chance
+    least = middle * (1 - middle) / most
+    num = middle * (1 - middle) / np.maximum(variance, least) / stretch(df, plan.level) ** 2
     share = shares.mean(axis=0)
     centre = share + z**2 / (2 * num)
     half = z * np.sqrt(share * (1 - share) / num + z**2 / (4 * num**2))

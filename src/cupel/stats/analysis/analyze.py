@@ -52,6 +52,10 @@ TASKS_FOR_SIGNED_RANKS = 10
 """From here on signed ranks of pairs find more than mean ranks do, which also depend on the other methods."""
 
 
+MOST_SIZE = 1e120
+"""Beyond this, sums of squares and their products leave the range of floats."""
+
+
 @dataclass(frozen=True)
 class Question:
     """What is asked of a table.
@@ -161,6 +165,7 @@ def analyze(
     whole = results(frame, columns=columns, metric=metric, better=better)
     if whole.better is None:
         raise UsageError(f"Which direction of {whole.metric!r} is better? Say it: --better higher or --better lower.")
+    _refuse_extremes(whole)
     table, budgets = at_one_budget(whole), budgets_of(whole)
     notes: list[Note] = []
     scope: Scope = asked.scope or ("population" if len(table.tasks) >= FEWEST_TASKS else "tasks")
@@ -181,7 +186,7 @@ def analyze(
         note for note in (*table.warnings, *found.warnings) if note.code != "failures"
     ]  # counted below, at the budget
     notes += [*([tuning] if tuning else []), *design_notes(table, design), *told]
-    windows = _windows(whole, order, scope) if len(budgets) > 1 and table.budget is not None else None
+    windows, why = _windows(whole, order, scope) if len(budgets) > 1 and table.budget is not None else (None, ())
     return Analysis(
         question=replace(asked, scope=scope),
         design=design,
@@ -196,7 +201,7 @@ def analyze(
         windows=windows,
         table=table,
         scope=found.scope,
-        warnings=tuple(dict.fromkeys(notes)),
+        warnings=tuple(dict.fromkeys((*notes, *why))),
     )
 
 
@@ -206,6 +211,18 @@ def _check(asked: Question) -> None:
         raise UsageError(f"bar = {asked.bar}, rope = {asked.rope}; expected a bar of at least 0 and a rope above 0.")
     if asked.rope is not None and asked.bar > 0 and asked.rope > asked.bar:
         raise UsageError(f"rope = {asked.rope} is wider than bar = {asked.bar}; expected a rope within the bar.")
+
+
+def _refuse_extremes(table: Results) -> None:
+    """Values whose squares no float can hold."""
+    sizes = np.abs(table.value[table.ok])
+    largest = float(sizes.max(initial=0.0))
+    bad = np.flatnonzero(np.abs(table.value) > MOST_SIZE) if largest > MOST_SIZE else np.flatnonzero(table.ok)
+    if largest > MOST_SIZE or 0 < largest < 1 / MOST_SIZE:
+        raise UsageError(
+            f"{table.metric} has values as extreme as {largest:.3g} ({table.wherever(bad[:1])}); expected sizes from "
+            f"{1 / MOST_SIZE:g} to {MOST_SIZE:g}. Write them in another unit, or mark such runs as failed."
+        )
 
 
 def _on_scale(table: Results, asked: Question) -> Results:
@@ -252,9 +269,14 @@ def _variance(table: Results) -> RSquared | None:
     return r_squared(mixed_model(formula, ok))
 
 
-def _windows(whole: Results, order: tuple[str, ...], scope: Scope) -> BudgetWindows | None:
-    """The best two methods by budget."""
-    return budget_windows(whole, (order[0], order[1]), scope=scope) if len(order) > 1 else None
+def _windows(whole: Results, order: tuple[str, ...], scope: Scope) -> tuple[BudgetWindows | None, tuple[Note, ...]]:
+    """The best two methods by budget, or why they are not compared so."""
+    if len(order) < 2:
+        return None, ()
+    try:
+        return budget_windows(whole, (order[0], order[1]), scope=scope), ()
+    except UsageError as error:
+        return None, (Note("one budget of several", f"not compared budget by budget: {error}"),)
 
 
 def _headline(pairs: tuple[PairStatement, ...], order: tuple[str, ...], about: tuple[str, str]) -> str:
