@@ -28,16 +28,24 @@ FORMULAS = [
     "y ~ x + (x | g) + (x | h) + (1 | a)",
     "y ~ x + (1 | h) + (0 + x | h) + (1 | g) + (0 + x | g)",
 ]
-# SMALL_BORDER, DENSE_COUPLING, LARGEST_GROUP, PAIR_COST: each of the paths of the elimination
+# SMALL_BORDER, DENSE_COUPLING, LARGEST_GROUP, BORDER_COST, PAIR_COST: each of the paths of the elimination
 PATHS = {
-    "as shipped": (150, 400_000, 128, 30.0),
-    "border, sparse, no pairs": (150, -1, 128, 1e9),
-    "border, sparse, pairs": (150, -1, 128, 0.0),
-    "border, dense, pairs": (150, 400_000, 128, 0.0),
-    "border, dense, no pairs": (150, 400_000, 128, 1e9),
-    "all in blocks": (0, 400_000, 10_000, 30.0),
-    "blocks as far as they are small, sparse": (0, -1, 40, 30.0),
+    "as shipped": (150, 400_000, 128, 0.4, 30.0),
+    "border, sparse, no pairs": (150, -1, 128, 0.4, 1e9),
+    "border, sparse, pairs": (150, -1, 128, 0.4, 0.0),
+    "border, dense, pairs": (150, 400_000, 128, 0.4, 0.0),
+    "border, dense, no pairs": (150, 400_000, 128, 0.4, 1e9),
+    "all in blocks": (0, 400_000, 10_000, 1e9, 30.0),
+    "blocks as far as they are small, sparse": (0, -1, 40, 1e9, 30.0),
 }
+
+
+def take(monkeypatch, path: str) -> None:
+    """Take one of the paths."""
+    names = ("SMALL_BORDER", "DENSE_COUPLING", "LARGEST_GROUP", "BORDER_COST")
+    for name, value in zip(names, PATHS[path][:4], strict=True):
+        monkeypatch.setattr(sums_module, name, value)
+    monkeypatch.setattr(elimination_module, "PAIR_COST", PATHS[path][4])
 
 
 def table(rng: np.random.Generator, n: int, levels: tuple[int, int]) -> dict[str, np.ndarray]:
@@ -109,11 +117,7 @@ def test_deviance_and_gradient_agree_with_the_dense_formula(naive, formula: str,
     ],
 )
 def test_every_path_of_the_elimination_gives_the_same(naive, monkeypatch, path: str, formula: str) -> None:
-    small, dense, group, cost = PATHS[path]
-    monkeypatch.setattr(sums_module, "SMALL_BORDER", small)
-    monkeypatch.setattr(sums_module, "DENSE_COUPLING", dense)
-    monkeypatch.setattr(sums_module, "LARGEST_GROUP", group)
-    monkeypatch.setattr(elimination_module, "PAIR_COST", cost)
+    take(monkeypatch, path)
     rng = np.random.default_rng(len(path))
     agrees(naive, model_data(formula, table(rng, 130, (45, 24))), rng)
 
@@ -131,11 +135,7 @@ def test_every_path_of_the_elimination_gives_the_same(naive, monkeypatch, path: 
     ],
 )
 def test_the_paths_are_different_ones(monkeypatch, path: str, is_sparse: bool, has_pairs: bool, has_border: bool):
-    small, dense, group, cost = PATHS[path]
-    monkeypatch.setattr(sums_module, "SMALL_BORDER", small)
-    monkeypatch.setattr(sums_module, "DENSE_COUPLING", dense)
-    monkeypatch.setattr(sums_module, "LARGEST_GROUP", group)
-    monkeypatch.setattr(elimination_module, "PAIR_COST", cost)
+    take(monkeypatch, path)
     data = model_data("y ~ a + (1 | g) + (1 | h)", table(np.random.default_rng(0), 130, (45, 24)))
     structure = Profile(data.sums, reml=True).structure
     found = (structure.is_sparse, structure.pairs is not None, structure.num_border > 0)
@@ -219,6 +219,15 @@ def test_with_another_response_the_sums_are_those_of_a_new_start() -> None:
 def test_another_response_must_be_a_number_for_each_row(survey, bad: np.ndarray) -> None:
     with pytest.raises(UsageError, match="expected 96 finite numbers"):
         model_data("y ~ a + (1 | g)", survey).with_response(bad)
+
+
+def test_a_border_that_is_cheaper_than_blocks_is_kept() -> None:
+    """67 seeds a task: blocks of 70 would cost more than a border of 200."""
+    task, method, seed = (part.ravel() for part in np.meshgrid(range(50), range(3), range(67), indexing="ij"))
+    columns = {"y": np.random.default_rng(0).normal(size=task.size), "method": np.array(list("pqr"))[method]}
+    columns |= {"task": task.astype(str), "seed": seed.astype(str)}
+    sums = model_data("y ~ method + (1 | task) + (1 | task:method) + (1 | task:seed)", columns).sums
+    assert (sums.inner.shape, sums.border.shape) == ((3350, 1, 1), (200, 200))
 
 
 def test_too_many_crossed_effects_are_refused_before_memory_is_taken(monkeypatch) -> None:

@@ -5,7 +5,8 @@ groups that no row connects (the seeds of a task, the students); they are
 eliminated group by group. *Border* effects are the rest; what is left of
 them after the elimination is one dense matrix. The largest term is always
 inner; further terms join it where the border would be large and the groups
-stay small. After this no step depends on the number of rows.
+stay small, so that their cubes cost less than the border's. After this no
+step depends on the number of rows.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SMALL_BORDER = 150
+BORDER_COST = 0.4
+"""What the cube of a border costs, against the sum of cubes of groups: fewer steps, and better ones for the machine."""
 LARGEST_GROUP = 128
 LARGEST_INNER = 30_000_000
 LARGEST_BORDER = 12_000
@@ -131,10 +134,14 @@ def _places(terms: Sequence[RandomTerm]) -> list[Place]:
     inner = [order[0]]
     groups = _groups([terms[t] for t in inner])
     for t in order[1:]:
-        if sum(terms[j].num_effects for j in order if j not in inner) <= SMALL_BORDER:
+        border = sum(terms[j].num_effects for j in order if j not in inner)
+        if border <= SMALL_BORDER:
             break
-        tried = _groups([terms[j] for j in (*inner, t)])
-        if _fits([terms[j] for j in (*inner, t)], tried):
+        joined = [terms[j] for j in (*inner, t)]
+        tried = _groups(joined)
+        num_groups, largest = _extent(joined, tried)
+        saved = BORDER_COST * (border**3 - (border - terms[t].num_effects) ** 3)
+        if num_groups * largest**3 < saved and largest <= LARGEST_GROUP and num_groups * largest**2 <= LARGEST_INNER:
             inner, groups = [*inner, t], tried
     places: list[Place] = [Place(False, np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp))] * len(terms)
     used = np.zeros(int(max(g.max() for g in groups)) + 1, dtype=np.intp)
@@ -166,12 +173,11 @@ def _groups(terms: Sequence[RandomTerm]) -> list[Codes]:
     return [labels[starts[j] : starts[j + 1]] for j in range(len(terms))]
 
 
-def _fits(terms: Sequence[RandomTerm], groups: Sequence[Codes]) -> bool:
-    """Whether the groups are small, and their squares fit in memory."""
+def _extent(terms: Sequence[RandomTerm], groups: Sequence[Codes]) -> tuple[int, int]:
+    """Groups, and effects in the largest of them."""
     num_groups = int(max(group.max() for group in groups)) + 1
     size = sum(np.bincount(g, minlength=num_groups) * t.k for t, g in zip(terms, groups, strict=True))
-    largest = int(np.max(size))
-    return largest <= LARGEST_GROUP and num_groups * largest**2 <= LARGEST_INNER
+    return num_groups, int(np.max(size))
 
 
 def _slots(group: Codes, used: Codes, k: int) -> tuple[Codes, Codes]:
