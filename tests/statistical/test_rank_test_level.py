@@ -11,7 +11,7 @@ import pytest
 from scipy.special import bdtr
 
 from cupel.stats.friedman import friedman
-from cupel.stats.post_hoc import conover, critical_difference, signed_rank_pairs
+from cupel.stats.post_hoc import conover, nemenyi_distance, signed_rank_pairs
 from cupel.stats.rank_test import rank_test
 from cupel.stats.results import results
 from cupel.stats.task_table import ranks
@@ -66,7 +66,7 @@ def test_chi_square_misses_and_f_invents_for_few_tasks() -> None:
 def false_pairs(values: np.ndarray, equal: list[tuple[int, int]]) -> dict[str, float]:
     """Share of draws in which any of the equal pairs is separated."""
     draws, tasks, k = values.shape
-    cd = critical_difference(k, tasks, 0.95)
+    cd = nemenyi_distance(k, tasks, 0.95)
     i, j = np.array(equal).T
     hits = dict.fromkeys(("nemenyi", "holm", "conover"), 0)
     for table, placed in zip(values, ranks(values.reshape(-1, k)).reshape(draws, tasks, k), strict=True):

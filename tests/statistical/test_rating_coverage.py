@@ -4,6 +4,7 @@ The truth is the rating over very many tasks of the same law. Laws: normal resul
 with the method, results that often tie, and three kinds of tasks that favour different methods.
 """
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def table_of(tasks: int) -> Results:
 @pytest.mark.parametrize("law", ["normal", "skewed", "tied", "kinds"])
 @pytest.mark.parametrize("tasks", [6, 30])
 def test_the_sandwich_holds_the_rating_of_many_tasks(law: str, tasks: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cupel.stats.ratings.NUM_RESAMPLES", 200)  # enough to see how narrow it is
+    monkeypatch.setattr(sys.modules["cupel.stats.ratings"], "NUM_RESAMPLES", 200)  # enough to see how narrow it is
     rng, table, expected = np.random.default_rng(tasks), table_of(tasks), truth(law)
     draws = 60
     held = bootstrap = num = 0

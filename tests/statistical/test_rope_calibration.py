@@ -1,5 +1,7 @@
 """How often the Bayesian tests over tasks are sure of the wrong thing: they are posteriors, not tests with a level."""
 
+import sys
+
 import numpy as np
 import pytest
 from scipy.special import bdtr
@@ -11,7 +13,7 @@ DRAWS = 300
 
 @pytest.fixture(autouse=True)
 def fewer_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cupel.stats.signed_rank_rope.NUM_DRAWS", 1000)
+    monkeypatch.setattr(sys.modules["cupel.stats.signed_rank_rope"], "NUM_DRAWS", 1000)
 
 
 def sure(differences: np.ndarray, rope: float = 0.0, variant: Variant = "signed-rank") -> dict[str, float]:
