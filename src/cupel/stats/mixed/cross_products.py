@@ -25,7 +25,7 @@ from cupel.stats.mixed.random_terms import RandomTerm
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SMALL_BORDER = 150
+SMALL_BORDER = 16
 BORDER_COST = 0.4
 """What the cube of a border costs, against the sum of cubes of groups: fewer steps, and better ones for the machine."""
 LARGEST_GROUP = 128
@@ -133,6 +133,7 @@ def _places(terms: Sequence[RandomTerm]) -> list[Place]:
     order = sorted(range(len(terms)), key=lambda t: -terms[t].num_effects)
     inner = [order[0]]
     groups = _groups([terms[t] for t in inner])
+    paid = terms[order[0]].num_levels * terms[order[0]].k ** 3
     for t in order[1:]:
         border = sum(terms[j].num_effects for j in order if j not in inner)
         if border <= SMALL_BORDER:
@@ -140,9 +141,10 @@ def _places(terms: Sequence[RandomTerm]) -> list[Place]:
         joined = [terms[j] for j in (*inner, t)]
         tried = _groups(joined)
         num_groups, largest = _extent(joined, tried)
+        cost = num_groups * largest**3
         saved = BORDER_COST * (border**3 - (border - terms[t].num_effects) ** 3)
-        if num_groups * largest**3 < saved and largest <= LARGEST_GROUP and num_groups * largest**2 <= LARGEST_INNER:
-            inner, groups = [*inner, t], tried
+        if cost < paid + saved and largest <= LARGEST_GROUP and num_groups * largest**2 <= LARGEST_INNER:
+            inner, groups, paid = [*inner, t], tried, cost
     places: list[Place] = [Place(False, np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp))] * len(terms)
     used = np.zeros(int(max(g.max() for g in groups)) + 1, dtype=np.intp)
     for t, group in zip(inner, groups, strict=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -139,13 +139,20 @@ def _compact(codes: Codes, size: int) -> tuple[Codes, int]:
     return (codes, size) if number == size else ((np.cumsum(seen) - 1)[codes], number)
 
 
+@cache
+def _lower(k: int) -> tuple[Codes, Codes]:
+    """Columns and rows of the elements of a lower triangle, column by column."""
+    columns, rows = np.triu_indices(k)
+    return columns, rows
+
+
 def unpack(theta: Floats, terms: Sequence[RandomTerm]) -> list[Floats]:
     """(k, k) lower-triangular factors, one per term, from their elements column by column."""
     factors = []
     at = 0
     for term in terms:
         factor = np.zeros((term.k, term.k))
-        columns, rows = np.triu_indices(term.k)
+        columns, rows = _lower(term.k)
         factor[rows, columns] = theta[at : at + term.num_theta]
         factors.append(factor)
         at += term.num_theta
@@ -156,7 +163,7 @@ def pack(factors: Sequence[Floats]) -> Floats:
     """The elements of lower-triangular factors, column by column."""
     parts = []
     for factor in factors:
-        columns, rows = np.triu_indices(len(factor))
+        columns, rows = _lower(len(factor))
         parts.append(factor[rows, columns])
     return np.concatenate(parts) if parts else np.zeros(0)
 
