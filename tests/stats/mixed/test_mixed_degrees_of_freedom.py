@@ -8,6 +8,7 @@ import pytest
 
 from cupel.spec.errors import UnknownNameError, UsageError
 from cupel.stats.mixed import MixedModel, kenward_roger, mixed_model, satterthwaite
+from cupel.stats.mixed import cross_products as sums_module
 from cupel.stats.mixed.degrees_of_freedom import contrast_errors
 from cupel.stats.mixed.random_terms import unpack
 
@@ -121,6 +122,30 @@ def test_kenward_roger_agrees_with_the_dense_formula(survey, naive, formula: str
         found = kenward_roger(model, c)
         assert found.df[0] == pytest.approx(df, rel=1e-6)
         assert found.covariance[0, 0] == pytest.approx(variance, rel=1e-6)
+
+
+@pytest.mark.parametrize(("border_cost", "dense_coupling"), [(1e9, 400_000), (0.0, 400_000), (0.0, -1)])
+def test_kenward_roger_agrees_however_the_effects_are_arranged(
+    naive, monkeypatch, border_cost: float, dense_coupling: int
+) -> None:
+    """Tasks with 2 to 11 seeds: in blocks most slots are empty."""
+    monkeypatch.setattr(sums_module, "SMALL_BORDER", 0)
+    monkeypatch.setattr(sums_module, "BORDER_COST", border_cost)
+    monkeypatch.setattr(sums_module, "DENSE_COUPLING", dense_coupling)
+    rng = np.random.default_rng(6)
+    seeds = [11, 2, 2, 3, 2, 2, 5, 2]
+    task = np.repeat(np.arange(8), [3 * k for k in seeds])
+    seed = np.concatenate([np.repeat(np.arange(k), 3) for k in seeds])
+    method = np.tile([0, 1, 2], sum(seeds))
+    y = rng.normal(size=8)[task] + rng.normal(size=(8, 11))[task, seed] + rng.normal(size=task.size)
+    columns = {"y": y, "task": task.astype(str), "seed": seed.astype(str), "method": np.array(list("abc"))[method]}
+    model = mixed_model("y ~ method + (1 | task) + (1 | task:seed)", columns)
+    assert (model.data.sums.border.size == 0) == (border_cost > 0)
+    c = np.array([1.0, 0.5, -1.0])
+    df, variance = dense_kenward_roger(naive, model, c)
+    found = kenward_roger(model, c)
+    assert found.df[0] == pytest.approx(df, rel=1e-6)
+    assert found.covariance[0, 0] == pytest.approx(variance, rel=1e-6)
 
 
 def dense_satterthwaite(naive, model: MixedModel, c: np.ndarray) -> float:

@@ -138,26 +138,25 @@ def _positions(sums: CrossProducts) -> list[np.ndarray[tuple[int, int], np.dtype
 def _full_products(sums: CrossProducts) -> tuple[Floats, Floats]:
     """Z'Z (q, q) and Z'X (q, p) over all random effects, term by term."""
     groups, size = sums.inner.shape[:2]
-    flat = np.zeros((groups * size, groups * size))
+    inner_at, border_at = np.full(groups * size, -1), np.full(len(sums.border), -1)
+    for term, place, position in zip(sums.terms, sums.places, _positions(sums), strict=True):
+        slots = (place.group * size + place.slot)[:, None] + np.arange(term.k)
+        (inner_at if place.is_inner else border_at)[slots] = position
+    used = np.flatnonzero(inner_at >= 0)  # small groups leave slots empty
+    q = used.size + border_at.size
+    whole, sides = np.zeros((q, q)), np.zeros((q, sums.num_fixed))
     for g in range(groups):
-        flat[g * size : (g + 1) * size, g * size : (g + 1) * size] = sums.inner[g]
-    coupling = sums.coupling if isinstance(sums.coupling, np.ndarray) else sums.coupling.toarray()
-    if not sums.terms:
-        return np.zeros((0, 0)), np.zeros((0, sums.num_fixed))
-    whole = np.block([[flat, coupling], [coupling.T, sums.border]])
-    sides = np.concatenate([sums.inner_fixed.reshape(groups * size, -1), sums.border_fixed])[:, :-1]
-    order = np.concatenate(
-        [
-            (
-                place.group[:, None] * size
-                + place.slot[:, None]
-                + np.arange(term.k)
-                + (0 if place.is_inner else groups * size)
-            ).ravel()
-            for term, place in zip(sums.terms, sums.places, strict=True)
-        ]
-    )
-    return whole[np.ix_(order, order)], sides[order]
+        own = inner_at[g * size : (g + 1) * size]
+        here = np.flatnonzero(own >= 0)
+        whole[np.ix_(own[here], own[here])] = sums.inner[g][np.ix_(here, here)]
+    coupled = sums.coupling[used]
+    coupled = coupled if isinstance(coupled, np.ndarray) else coupled.toarray()
+    whole[np.ix_(inner_at[used], border_at)] = coupled
+    whole[np.ix_(border_at, inner_at[used])] = coupled.T
+    whole[np.ix_(border_at, border_at)] = sums.border
+    sides[inner_at[used]] = sums.inner_fixed.reshape(groups * size, sums.num_fixed + 1)[used, :-1]
+    sides[border_at] = sums.border_fixed[:, :-1]
+    return whole, sides
 
 
 def _full_covariance(model: MixedModel) -> Floats:
