@@ -202,6 +202,15 @@ def test_without_random_terms_they_are_those_of_least_squares(survey) -> None:
     assert satterthwaite(model, identity(model)) == pytest.approx([89] * 7)
 
 
+def test_a_direction_without_information_is_left_out(survey) -> None:
+    """A slope of a constant column cannot be told from the intercept: the Hessian is flat there."""
+    table = survey | {"one": [1.0] * 96}
+    flat = mixed_model("y ~ a + (one | g)", table)
+    plain = mixed_model("y ~ a + (1 | g)", table)
+    assert flat.criterion == pytest.approx(plain.criterion, abs=1e-6)
+    assert satterthwaite(flat, identity(flat)) == pytest.approx(satterthwaite(plain, identity(plain)), rel=1e-3)
+
+
 def test_the_scale_of_a_contrast_is_of_no_consequence(survey) -> None:
     model = mixed_model("y ~ a + x + (x | g)", survey)
     c = np.array([0.0, 1.0, -1.0, 0.3])

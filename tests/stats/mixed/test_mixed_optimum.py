@@ -5,7 +5,7 @@ import pytest
 
 from cupel.spec.errors import UsageError
 from cupel.stats.mixed import MixedModel, mixed_model
-from cupel.stats.mixed.optimum import lower_root
+from cupel.stats.mixed.optimum import _from_start, lower_root
 from cupel.stats.mixed.random_terms import unpack
 
 FORMULAS = [
@@ -69,6 +69,7 @@ def test_the_minimum_is_certified_and_no_restart_finds_a_lower_one(formula: str)
         (99, "y ~ x + (a + x | g)"),
         (262, "y ~ x + (x | g) + (a | h)"),
         (512, "y ~ x + (x | g)"),
+        (754, "y ~ x + (x | g) + (a | h)"),
     ],
 )
 def test_where_one_search_gives_up_too_early_the_minimum_is_found(kind: int, formula: str) -> None:
@@ -76,8 +77,22 @@ def test_where_one_search_gives_up_too_early_the_minimum_is_found(kind: int, for
 
     model = mixed_model(formula, design(kind))
     is_certified(model)
-    again = minimize(model.profile.value_and_gradient, model.optimum.theta, jac=True, method="L-BFGS-B")
-    assert again.fun > model.optimum.deviance - 1e-7
+    rng, options = np.random.default_rng(0), {"ftol": 1e-14, "gtol": 1e-7, "maxiter": 500}
+    for _ in range(3):
+        near = model.optimum.theta * (1 + 0.1 * rng.normal(size=model.optimum.theta.size))
+        again = minimize(model.profile.value_and_gradient, near, jac=True, method="L-BFGS-B", options=options)
+        assert again.fun > model.optimum.deviance - 1e-7
+
+
+@pytest.mark.parametrize("formula", ["y ~ a + (1 | g)", "y ~ a + x + (x | g)", "y ~ a + (1 | g) + (1 | h)"])
+def test_from_no_variance_at_all_the_certificate_leads_to_the_minimum(survey, formula: str) -> None:
+    """At zero the gradient is zero whatever the data: the search alone would stay there."""
+    model = mixed_model(formula, survey)
+    start = np.zeros_like(model.optimum.theta)
+    assert model.profile.value_and_gradient(start)[1].tolist() == start.tolist()
+    found = _from_start(model.profile, start)
+    assert found.deviance == pytest.approx(model.optimum.deviance, abs=1e-6)
+    assert found.is_converged
 
 
 def test_correlated_effects_escape_from_a_singular_start(survey) -> None:
@@ -102,8 +117,8 @@ def test_a_variance_without_evidence_is_exactly_zero() -> None:
 
 
 def test_diagonals_are_not_negative() -> None:
-    for kind in range(12):
-        model = mixed_model("y ~ x + (x | g) + (1 | h)", design(kind))
+    for kind, formula in ((888, "y ~ x + (x | g)"), (883, "y ~ 1 + (0 + a | g)"), (876, "y ~ x + (a + x | g)")):
+        model = mixed_model(formula, design(kind))
         for factor in unpack(model.optimum.theta, model.data.terms):
             assert np.all(np.diag(factor) >= 0)
             assert np.all(np.triu(factor, 1) == 0)

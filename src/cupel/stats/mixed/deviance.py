@@ -47,13 +47,18 @@ class Profile:
 
     def value_and_gradient(self, theta: Floats) -> tuple[float, Floats]:
         """Deviance and its gradient in the elements; infinite where rounding leaves nothing of the matrices."""
+        value, slopes = self.value_and_slopes(unpack(theta, self.sums.terms))
+        return value, pack(slopes)
+
+    def value_and_slopes(self, factors: Sequence[Floats]) -> tuple[float, list[Floats]]:
+        """The same for (k, k) factors of any shape, and the gradient in all of their elements."""
         try:
-            here = self.at(theta)
+            here = Evaluation(self, factors)
         except np.linalg.LinAlgError:
-            return math.inf, np.zeros_like(theta)
+            return math.inf, [np.zeros_like(factor) for factor in factors]
         if not math.isfinite(here.deviance):
-            return math.inf, np.zeros_like(theta)
-        return here.deviance, here.gradient
+            return math.inf, [np.zeros_like(factor) for factor in factors]
+        return here.deviance, here.slopes
 
     def value(self, theta: Floats) -> float:
         """Deviance alone; infinite where rounding leaves nothing of the matrices."""
@@ -235,10 +240,14 @@ class Evaluation:
         return found
 
     @cached_property
+    def slopes(self) -> list[Floats]:
+        """For each term (k, k) the gradient of the profiled deviance in its factor."""
+        return [2 * q @ factor for q, factor in zip(self.covariance_slopes(), self.factors, strict=True)]
+
+    @cached_property
     def gradient(self) -> Floats:
-        """Gradient of the profiled deviance in the elements of the factors."""
-        slopes = self.covariance_slopes()
-        return pack([2 * q @ factor for q, factor in zip(slopes, self.factors, strict=True)])
+        """Gradient of the profiled deviance in the elements of lower-triangular factors."""
+        return pack(self.slopes)
 
 
 def _solve_lower(root: Floats, right: Floats) -> Floats:

@@ -123,6 +123,11 @@ class _Counted:
         self.count += 1
         return self.profile.value_and_gradient(theta)
 
+    def whole(self, factors: Sequence[Floats]) -> tuple[float, list[Floats]]:
+        """Deviance and gradient of whole factors."""
+        self.count += 1
+        return self.profile.value_and_slopes(factors)
+
     def value(self, theta: Floats) -> float:
         """The deviance alone."""
         self.count += 1
@@ -172,11 +177,7 @@ def _is_near(theta: Floats, value: float, known: Optimum) -> bool:
 
 
 def _search(counted: _Counted, start: Floats, known: Optimum | None = None) -> tuple[Floats, float]:
-    """A quasi-Newton search with the exact gradient.
-
-    With correlated effects the deviance can be so flat near a singular covariance that the search gives up; begun again
-    there without its memory it goes on, and where it was done it costs an evaluation or two.
-    """
+    """A quasi-Newton search with the exact gradient; with correlated effects carried on in whole factors."""
     from scipy.optimize import minimize
 
     scale = np.concatenate([np.full(term.num_theta, math.sqrt(term.num_levels)) for term in counted.profile.sums.terms])
@@ -190,14 +191,44 @@ def _search(counted: _Counted, start: Floats, known: Optimum | None = None) -> t
             raise StopIteration
 
     found = minimize(scaled, start * scale, jac=True, method="L-BFGS-B", options=SEARCH, callback=stop_near)
-    if all(term.k == 1 for term in counted.profile.sums.terms):
-        return np.asarray(found.x) / scale, float(found.fun)
+    theta, value = np.asarray(found.x) / scale, float(found.fun)
+    if all(term.k == 1 for term in counted.profile.sums.terms) or (known is not None and _is_near(theta, value, known)):
+        return theta, value
     for _ in range(MOST_RESTARTS):
-        again = minimize(scaled, found.x, jac=True, method="L-BFGS-B", options=SEARCH)
-        gain, found = float(found.fun - again.fun), again
-        if not gain > WORTH_A_RESTART:
+        before = value
+        theta, value = _search_whole(counted, theta, value)
+        if not before - value > WORTH_A_RESTART:
             break
-    return np.asarray(found.x) / scale, float(found.fun)
+    return theta, value
+
+
+def _search_whole(counted: _Counted, theta: Floats, value: float) -> tuple[Floats, float]:
+    """Carry a search on in all elements of the factors, not those of the lower triangle alone.
+
+    Many factors give the same covariance. The lower triangle is one of them, and where its first column is nearly
+    without variance it is a bad one: to turn towards a better covariance it would have to follow a long bend, along
+    which the deviance hardly falls. A whole factor turns at once. Where the search was done this costs an evaluation.
+    """
+    from scipy.optimize import minimize
+
+    terms = counted.profile.sums.terms
+    scale = np.concatenate([np.full(term.k**2, math.sqrt(term.num_levels)) for term in terms])
+    ends = np.cumsum([term.k**2 for term in terms])[:-1]
+
+    def split(point: Floats) -> list[Floats]:
+        return [part.reshape(term.k, term.k) for part, term in zip(np.split(point / scale, ends), terms, strict=True)]
+
+    def whole(point: Floats) -> tuple[float, Floats]:
+        deviance, slopes = counted.whole(split(point))
+        return deviance, np.concatenate([slope.ravel() for slope in slopes]) / scale
+
+    start = np.concatenate([factor.ravel() for factor in unpack(theta, terms)]) * scale
+    found = minimize(whole, start, jac=True, method="L-BFGS-B", options=SEARCH)
+    if not found.fun < value:
+        return theta, value
+    lower = pack([lower_root(factor @ factor.T) for factor in split(found.x)])
+    reached = counted.value(lower)
+    return (lower, reached) if reached < value else (theta, value)
 
 
 def _without_dust(counted: _Counted, theta: Floats, value: float, terms: Sequence[RandomTerm]) -> tuple[Floats, float]:
