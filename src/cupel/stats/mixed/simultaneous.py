@@ -23,6 +23,7 @@ import numpy as np
 
 from cupel.spec.errors import UnknownNameError
 from cupel.stats.checked import Floats
+from cupel.stats.frame import Codes
 from cupel.stats.holm import holm
 from cupel.stats.student import t_p_value, t_quantile
 from cupel.stats.studentized_range import studentized_range_ppf, studentized_range_sf
@@ -54,9 +55,8 @@ def adjusted(t: Floats, df: Floats, correlation: Floats, adjust: Adjustment, *, 
     if adjust == "holm":
         return holm(p)
     if adjust == "tukey":
-        for nu in np.unique(df[known]):
-            same = known[df[known] == nu]
-            p[same] = np.maximum(p[same], studentized_range_sf(math.sqrt(2) * np.abs(t[same]), means, float(nu)))
+        for nu, same in _alike(df, known):
+            p[same] = np.maximum(p[same], studentized_range_sf(math.sqrt(2) * np.abs(t[same]), means, nu))
         return p
     outside = _joint(correlation[np.ix_(known, known)], float(df[known].min()))
     p[known] = np.maximum(p[known], [outside(abs(float(x))) for x in t[known]])
@@ -83,13 +83,19 @@ def half_widths(df: Floats, correlation: Floats, adjust: Adjustment, *, means: i
         out[known] = _quantile(_joint(correlation[np.ix_(known, known)], float(df[known].min())), level)
         return out
     own = 1 - (1 - level) / known.size if adjust == "holm" and known.size else level
-    for nu in np.unique(df[known]):
+    for nu, same in _alike(df, known):
         is_tukey = adjust == "tukey" and known.size > 1
         width = (
             studentized_range_ppf(level, means, nu) / math.sqrt(2) if is_tukey else t_quantile(own, min(nu, MOST_DF))
         )
-        out[df == nu] = width
+        out[same] = width
     return out
+
+
+def _alike(df: Floats, known: Codes) -> list[tuple[float, Codes]]:
+    """Degrees of freedom that differ by rounding alone, each with the contrasts that have them."""
+    rounded = np.array([float(f"{nu:.7g}") for nu in df[known]])
+    return [(float(nu), known[rounded == nu]) for nu in np.unique(rounded)]
 
 
 def _check(adjust: str) -> None:
