@@ -255,7 +255,8 @@ def row(case: Case, found: Times) -> str:
 
 def has_statsmodels(python: str) -> bool:
     """Whether an interpreter can import it."""
-    return not subprocess.run([python, "-c", "import statsmodels"], check=False, stderr=subprocess.DEVNULL).returncode
+    command = [python, "-c", "import statsmodels"]
+    return bool(shutil.which(python)) and not subprocess.run(command, check=False, capture_output=True).returncode
 
 
 def main() -> None:
@@ -263,7 +264,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", default="", help="cases whose name has this")
-    parser.add_argument("--statsmodels", default=sys.executable, help="an interpreter that has statsmodels")
+    parser.add_argument("--statsmodels", default=sys.executable, help="an interpreter that has statsmodels, or none")
     parser.add_argument("--limit-s", type=float, default=100.0, help="seconds after which a fit is given up")
     parser.add_argument("--case-s", type=float, default=60.0, help="seconds after which a case gets no further round")
     options = parser.parse_args()
