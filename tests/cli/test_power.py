@@ -12,8 +12,9 @@ from cupel.stats.tasks_for_effect import TaskSpread, tasks_for_effect
 
 
 @pytest.fixture
-def pilot(tmp_path: Path) -> Path:
-    """Two methods on four tasks, five seeds, in a file."""
+def pilot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two methods on four tasks, five seeds, in a file of the working folder: a long path is no matter of the width."""
+    monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     lines = ["method,task,seed,accuracy,epochs"]
     for task in range(4):
@@ -22,7 +23,7 @@ def pilot(tmp_path: Path) -> Path:
             shared = rng.normal(0.8, 0.01)
             for method, plus in (("A", advantage), ("B", 0.0)):
                 lines.append(f"{method},t{task},{seed},{shared + plus + rng.normal(0, 0.005):.5f},10")
-    path = tmp_path / "pilot.csv"
+    path = Path("pilot.csv")
     path.write_text("\n".join(lines) + "\n")
     return path
 

@@ -35,7 +35,7 @@ def test_a_verb_that_reads_loads_neither_torch_nor_numpy(words: list[str]) -> No
     assert not loaded(f"from cupel.cli import main\nassert main({words!r}) == 0") & (HEAVY | NUMBERS)
 
 
-@pytest.mark.parametrize("verb", ["run", "resume", "report", "compare", "power", "doctor"])
+@pytest.mark.parametrize("verb", ["run", "resume", "report", "compare", "analyze", "lint", "power", "doctor"])
 def test_help_of_a_verb_does_not_load_torch(verb: str) -> None:
     if not (ROOT / f"src/cupel/cli/{verb}.py").is_file():
         pytest.skip(f"there is no verb {verb} yet")

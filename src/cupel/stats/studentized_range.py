@@ -83,7 +83,7 @@ def studentized_range_ppf(p: float, k: int, df: float) -> float:
 
 def _sf(q: Floats, k: int, df: float) -> Floats:
     """For values in one dimension."""
-    scales, weights = _scales(df)
+    scales, weights = scale_nodes(df)
     within = _range_cdf(np.outer(scales, q).ravel(), k).reshape(scales.size, q.size)
     return np.asarray(np.clip(1.0 - weights @ within / weights.sum(), 0.0, 1.0))
 
@@ -95,7 +95,7 @@ def _nodes(num: int) -> tuple[Floats, Floats]:
     return nodes, weights
 
 
-def _scales(df: float) -> tuple[Floats, Floats]:
+def scale_nodes(df: float) -> tuple[Floats, Floats]:
     """Nodes and weights of s = sqrt(chi2_df / df)."""
     if df >= NORMAL_FROM:
         return np.ones(1), np.ones(1)
@@ -110,12 +110,17 @@ def _scales(df: float) -> tuple[Floats, Floats]:
     return s, weights * density
 
 
+def normal_nodes() -> tuple[Floats, Floats]:
+    """Nodes of a standard normal variable, and weights times its density."""
+    nodes, weights = _nodes(INNER)
+    z = Z_END * nodes
+    return z, Z_END * weights * np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+
+
 def _range_cdf(w: Floats, k: int) -> Floats:
     """Probability that the range of k standard normal values is at most w."""
     from scipy.special import ndtr
 
-    nodes, weights = _nodes(INNER)
-    z = Z_END * nodes
+    z, density = normal_nodes()
     inner = ndtr(z)[:, None] - ndtr(z[:, None] - w)
-    density = Z_END * weights * np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
     return np.asarray(k * (density @ inner ** (k - 1)))

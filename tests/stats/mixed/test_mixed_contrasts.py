@@ -8,7 +8,7 @@ from scipy import stats
 
 from cupel.spec.errors import UnknownNameError, UsageError
 from cupel.stats.holm import holm
-from cupel.stats.mixed import Contrasts, Grid, MixedModel, contrasts, mixed_model
+from cupel.stats.mixed import Contrasts, Grid, MixedModel, contrasts, mixed_model, simultaneous
 from cupel.stats.mixed.simultaneous import adjusted, half_widths
 
 
@@ -206,3 +206,28 @@ def test_tests_that_were_not_made_stay_unknown() -> None:
         p = adjusted(t, df, np.eye(3), adjust, means=3)
         assert np.isnan(p).tolist() == [False, True, False]
         assert np.isnan(half_widths(df, np.eye(3), adjust, means=3, level=0.95)).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("df", [3.0, 12.5, np.inf])
+@pytest.mark.parametrize("size", [2, 4, 9])
+def test_the_integral_over_one_factor_is_the_law_of_correlated_ts(size: int, df: float) -> None:
+    rng = np.random.default_rng(size)
+    loadings = rng.uniform(-0.9, 0.9, size=size)
+    correlation = np.outer(loadings, loadings)
+    np.fill_diagonal(correlation, 1.0)
+    found = simultaneous._one_factor(correlation)
+    assert np.outer(found, found)[np.triu_indices(size, 1)] == pytest.approx(correlation[np.triu_indices(size, 1)])
+    outside = simultaneous._joint(correlation, df)
+    draws = 200_000
+    normal = rng.multivariate_normal(np.zeros(size), correlation, size=draws)
+    t = normal if np.isinf(df) else normal / np.sqrt(rng.chisquare(df, size=(draws, 1)) / df)
+    for value in (1.0, 2.5):
+        share = np.mean(np.abs(t).max(axis=1) > value)
+        assert outside(value) == pytest.approx(share, abs=4 * np.sqrt(share * (1 - share) / draws) + 1e-9)
+
+
+def test_correlations_that_one_factor_does_not_explain_are_integrated_otherwise() -> None:
+    correlation = np.array([[1.0, 0.8, 0.1, 0.1], [0.8, 1.0, 0.1, 0.1], [0.1, 0.1, 1.0, 0.8], [0.1, 0.1, 0.8, 1.0]])
+    assert simultaneous._one_factor(correlation) is None
+    draws = np.abs(np.random.default_rng(0).multivariate_normal(np.zeros(4), correlation, size=200_000)).max(axis=1)
+    assert simultaneous._joint(correlation, 1e7)(2.0) == pytest.approx(np.mean(draws > 2.0), abs=3e-3)

@@ -171,3 +171,15 @@ def test_a_root_of_a_singular_covariance_is_lower_triangular(rank: int) -> None:
     assert np.allclose(root @ root.T, half @ half.T, atol=1e-12)
     assert np.all(np.triu(root, 1) == 0)
     assert np.all(np.diag(root) >= 0)
+
+
+def test_a_term_that_the_fixed_part_takes_up_gets_no_variance() -> None:
+    """`y ~ g + (1 | g)`: the deviance does not depend on the variance; a search would stop wherever it began."""
+    rng = np.random.default_rng(3)
+    frame = {"y": rng.normal(size=40), "g": [f"g{k // 8}" for k in range(40)]}
+    model = mixed_model("y ~ g + (1 | g)", frame)
+    plain = mixed_model("y ~ g", frame)
+    assert model.variance_components["g"] == 0
+    assert model.singular
+    assert model.criterion == pytest.approx(plain.criterion)
+    assert model.standard_errors == pytest.approx(plain.standard_errors)

@@ -24,6 +24,7 @@ import numpy as np
 
 from cupel.spec.errors import UsageError
 from cupel.stats.checked import Floats
+from cupel.stats.one_thread import one_thread
 
 if TYPE_CHECKING:
     from cupel.stats.mixed.cross_products import CrossProducts
@@ -48,6 +49,7 @@ class KenwardRoger:
     df: Floats
 
 
+@one_thread()
 def kenward_roger(model: MixedModel, contrasts: Floats) -> KenwardRoger:
     """Correct the errors of contrasts.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -18,8 +19,11 @@ from cupel.stats.mixed.model_data import ModelData
 from cupel.stats.mixed.optimum import Optimum, minimise
 from cupel.stats.mixed.random_terms import theta_names, unpack
 from cupel.stats.note import Note
+from cupel.stats.one_thread import one_thread
 
 RESIDUAL = "Residual"
+LARGE_BORDER = 3000
+"""Crossed effects from which a step is so large that several threads gain more than they lose in waiting."""
 
 
 @dataclass(frozen=True)
@@ -310,4 +314,6 @@ def fit(data: ModelData, *, reml: bool) -> MixedModel:
         reml: whether to maximise the restricted likelihood.
     """
     profile = Profile(data.sums, reml=reml)
-    return MixedModel(data, profile, minimise(profile), reml)
+    is_large = data.sums.border.shape[0] > LARGE_BORDER
+    with nullcontext() if is_large else one_thread():
+        return MixedModel(data, profile, minimise(profile), reml)

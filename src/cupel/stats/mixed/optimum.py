@@ -35,6 +35,8 @@ ESCAPE_STEPS = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 MOST_RESTARTS = 5
 WORTH_A_RESTART = 1e-8
 SETTLED = 1e-3
+IDLE = 1e-12
+"""Relative change of the deviance that is rounding."""
 NO_RESIDUAL = 1e-12
 """Share of the response's variance below which sums of products cannot tell a residual from rounding."""
 NEAR, NEAR_VALUE = 0.02, 1e-2
@@ -76,7 +78,22 @@ def minimise(profile: Profile) -> Optimum:
         evaluations = best.num_evaluations + other.num_evaluations
         lower = other if other.deviance < best.deviance - 1e-12 * abs(best.deviance) else best
         best = replace(lower, num_evaluations=evaluations)
+    best = _without_idle_terms(profile, best)
     return replace(best, theta=pack([with_positive_diagonal(factor) for factor in unpack(best.theta, terms)]))
+
+
+def _without_idle_terms(profile: Profile, found: Optimum) -> Optimum:
+    """Terms whose variance the deviance does not depend on get none: the data cannot tell it (`y ~ g + (1 | g)`)."""
+    terms = profile.sums.terms
+    for t in range(len(terms)):
+        factors = unpack(found.theta, terms)
+        if not factors[t].any():
+            continue
+        idle = pack([*factors[:t], np.zeros_like(factors[t]), *factors[t + 1 :]])
+        value = profile.value(idle)
+        if value <= found.deviance + IDLE * max(1.0, abs(found.deviance)):
+            found = replace(found, theta=idle, deviance=value, is_singular=True)
+    return found
 
 
 def moment_start(sums: CrossProducts) -> Floats:

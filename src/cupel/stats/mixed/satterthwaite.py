@@ -20,6 +20,7 @@ import numpy as np
 
 from cupel.stats.checked import Floats
 from cupel.stats.mixed.random_terms import pack
+from cupel.stats.one_thread import one_thread
 
 if TYPE_CHECKING:
     from cupel.stats.mixed.model import MixedModel
@@ -29,6 +30,7 @@ FLAT = 1e-8
 """Eigenvalues of the Hessian below this are directions without information."""
 
 
+@one_thread()
 def satterthwaite(model: MixedModel, contrasts: Floats) -> Floats:
     """Degrees of freedom.
 

@@ -2,8 +2,9 @@
 
 tukey     all pairs of k means; exact for equal precision, conservative else
           (Tukey-Kramer)
-dunnett   all against one; the joint law of the t's, by quasi-Monte Carlo
-          with a fixed seed
+dunnett   all against one; the joint law of the t's: an integral over one
+          common factor where that explains their correlations, else
+          quasi-Monte Carlo with a fixed seed
 holm      any contrasts; intervals at Bonferroni's level
 none      each by itself
 Where degrees of freedom differ, each contrast is read with its own (Tukey)
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -26,10 +28,18 @@ from cupel.stats.checked import Floats
 from cupel.stats.frame import Codes
 from cupel.stats.holm import holm
 from cupel.stats.student import t_p_value, t_quantile
-from cupel.stats.studentized_range import studentized_range_ppf, studentized_range_sf
+from cupel.stats.studentized_range import (
+    normal_nodes,
+    scale_nodes,
+    studentized_range_ppf,
+    studentized_range_sf,
+)
 
 Adjustment: TypeAlias = Literal["tukey", "dunnett", "holm", "none"]
 MOST_DF = 1e9
+SMALL = 1e-5
+"""Difference of correlations that moves no p-value by more than a hundredth of itself."""
+POINTS = 50_000
 
 
 def adjusted(t: Floats, df: Floats, correlation: Floats, adjust: Adjustment, *, means: int) -> Floats:
@@ -105,6 +115,9 @@ def _check(adjust: str) -> None:
 
 def _joint(correlation: Floats, df: float) -> Callable[[float], float]:
     """Probability that any |t| exceeds a value, for correlated t's."""
+    loadings = _one_factor(correlation)
+    if loadings is not None:
+        return partial(_outside_one_factor, loadings, df)
     from scipy.stats import multivariate_normal, multivariate_t
 
     size = len(correlation)
@@ -117,11 +130,45 @@ def _joint(correlation: Floats, df: float) -> Callable[[float], float]:
             inside = multivariate_normal.cdf(ends, np.zeros(size), correlation, True, lower_limit=-ends, rng=rng)
         else:
             inside = multivariate_t.cdf(
-                ends, None, correlation, degrees, True, maxpts=20_000 * size, lower_limit=-ends, random_state=rng
+                ends, None, correlation, degrees, True, maxpts=POINTS, lower_limit=-ends, random_state=rng
             )
         return 1.0 - float(inside)
 
     return outside
+
+
+def _one_factor(correlation: Floats) -> Floats | None:
+    """Loadings l with correlation l_i l_j off the diagonal; None where there are none, up to rounding.
+
+    Differences with one control have them where the means have one covariance with each other.
+    """
+    size = len(correlation)
+    if size == 2:
+        root = math.sqrt(abs(correlation[0, 1]))
+        return np.array([root, math.copysign(root, correlation[0, 1])])
+    off = correlation - np.diag(np.diag(correlation))
+    first, second = off[0, 1:], off[1, 2:]
+    if size < 2 or np.any(np.abs(first) < SMALL) or np.any(np.abs(second) < SMALL):
+        return None
+    square = float(np.median(first[0] * first[1:] / second))
+    if not 0 < square < 1:
+        return None
+    loadings = np.append(math.sqrt(square), first / math.sqrt(square))
+    fitted = np.outer(loadings, loadings) - np.diag(loadings**2)
+    return loadings if np.all(np.abs(loadings) < 1) and np.allclose(fitted, off, rtol=0, atol=SMALL) else None
+
+
+def _outside_one_factor(loadings: Floats, df: float, value: float) -> float:
+    """The same where one factor explains all correlations: given it and the scale, the t's are independent."""
+    from scipy.special import ndtr
+
+    scales, weights = scale_nodes(df)
+    z, density = normal_nodes()
+    rest = np.sqrt(1 - loadings**2)
+    ends = (value * scales)[:, None, None]
+    shift = loadings * z[:, None]
+    inside = (ndtr((ends - shift) / rest) - ndtr((-ends - shift) / rest)).prod(axis=-1)
+    return float(np.clip(1.0 - weights @ (inside @ density) / weights.sum(), 0.0, 1.0))
 
 
 def _quantile(outside: Callable[[float], float], level: float) -> float:
