@@ -56,7 +56,7 @@ def test_the_terminal_holds_the_answer_within_its_width(document):
     text = shown(document)
     assert max(map(len, text.splitlines())) <= 80
     assert text.startswith("ekfac has the best mean value")
-    for word in ("3 methods × 6 tasks × 4 runs", "paired by seed", "method = method", "P(A>B)", "effect", "▲ better",
+    for word in ("3 methods × 6 tasks × 4 runs", "paired by seed", "method = method", "P(A>B)", "in sd", "▲ better",
                  "95 % (Tukey)", "budget 3, one of 3", "How: mixed model"):  # fmt: skip
         assert word in text, word
     narrow = shown(document, width=40)

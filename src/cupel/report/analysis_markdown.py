@@ -9,6 +9,7 @@ from cupel.report.analysis_words import (
     METHOD_HEADS,
     budget_text,
     further_texts,
+    gain_text,
     method_cells,
     metric_text,
     pair_cells,
@@ -37,6 +38,7 @@ def _lines(document: Document) -> Iterator[str]:
     methods: Sequence[Document] = document.get("methods") or ()
     yield from _table(METHOD_HEADS, [method_cells(row) for row in methods])
     yield from _table(pair_heads(document), [pair_cells(pair) for pair in document.get("pairs") or ()])
+    yield from (escaped(gain_text(document)), "")
     multiplicity = plain(document.get("multiplicity"))
     yield from (f"{escaped(multiplicity[:1].upper() + multiplicity[1:])}.", "")
     separation = separation_text(document)

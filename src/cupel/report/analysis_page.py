@@ -10,6 +10,7 @@ from cupel.report.analysis_words import (
     METHOD_HEADS,
     budget_text,
     further_texts,
+    gain_text,
     method_cells,
     metric_text,
     pair_cells,
@@ -131,7 +132,7 @@ def _pairs(document: Document) -> Markup | None:
         el("h2", "Pairs"),
         table_tools(len(pairs), "filter, e.g. a method or undecided"),
         el("div", table, class_="scroll"),
-        el("p", f"{plain(document.get('multiplicity'))}.", class_="quiet"),
+        el("p", f"{gain_text(document)} {plain(document.get('multiplicity'))}.", class_="quiet"),
         id="pairs",
     )
 

@@ -9,6 +9,7 @@ from cupel.report.analysis_words import (
     METHOD_HEADS,
     budget_text,
     further_texts,
+    gain_text,
     method_cells,
     metric_text,
     pair_cells,
@@ -25,12 +26,12 @@ MOST_PAIRS = 30
 MOST_SETTLED = 12
 NOTE = Sign("·", "note", "-", "calm")
 MORE = Sign(" ", "", " ", "calm")
-CALM = frozenset({"one budget of several", "reader", "few tasks"})
-RIGHT = frozenset(
-    {"mean", "IQM", "mean rank", "runs", "failed", "difference", "ratio", "p", "p alone", "effect"} | {"P(A>B)"}
-)
-DROPS = {"interval of IQM": 6, "IQM": 5, "p alone": 7, "effect": 2, "mean rank": 2, "P(A>B)": 1}
+CALM = frozenset({"one budget of several", "reader", "few tasks", "unpaired"})
+RIGHT = frozenset({"mean", "IQM", "mean rank", "runs", "failed", "gain", "ratio", "p", "p alone", "in sd", "P(A>B)"})
+DROPS = {"interval of IQM": 6, "IQM": 5, "p alone": 7, "in sd": 2, "mean rank": 2, "P(A>B)": 1}
 DESIGN_TASKS = 12
+LEAST_NAME = 22
+"""Names of methods and pairs are cut to this before other columns go."""
 
 
 def show_analysis(document: Document, *, file: TextIO, width: int | None = None) -> None:
@@ -113,7 +114,7 @@ def _about(document: Document) -> Iterator[str]:
 def _columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[Column]:
     """A table whose less important columns go first where it does not fit."""
     columns = [
-        Column(head, justify="right" if head in RIGHT else "left", least=8 if k == 0 else 0, drop=_drop(head))
+        Column(head, justify="right" if head in RIGHT else "left", least=LEAST_NAME if k == 0 else 0, drop=_drop(head))
         for k, head in enumerate(heads)
     ]
     for row in rows:
@@ -137,6 +138,8 @@ def _pair_columns(document: Document, pairs: Sequence[Document]) -> list[Column]
 
 def _reading(document: Document) -> Iterator[str]:
     """How the pairs are read together, and what stands beside them."""
+    if document.get("pairs"):
+        yield gain_text(document)
     if len(document.get("pairs") or ()) > 1:
         text = plain(document.get("multiplicity"))
         yield text[:1].upper() + text[1:] + "."

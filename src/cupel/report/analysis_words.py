@@ -16,14 +16,15 @@ from cupel.report.words import (
     plain,
     verdict_sign,
 )
+from cupel.spec.column_names import COLUMN_NAMES
 
 METHOD_HEADS = ("method", "mean", "interval", "IQM", "interval of IQM", "mean rank", "runs", "failed")
-PAIR_HEADS = ("pair", "difference", "interval", "p", "p alone", "effect", "P(A>B)", "of P(A>B)", "verdict")
+PAIR_HEADS = ("pair", "gain", "interval", "p", "p alone", "in sd", "P(A>B)", "of P(A>B)", "verdict")
 
 
 def pair_heads(document: Document) -> tuple[str, ...]:
-    """Heads of the table of pairs: a ratio has another name than a difference."""
-    names = ["ratio" if head == "difference" and document.get("scale") == "log" else head for head in PAIR_HEADS]
+    """Heads of the table of pairs: a ratio has another name than a gain, which is a difference in favour of A."""
+    names = ["ratio" if head == "gain" and document.get("scale") == "log" else head for head in PAIR_HEADS]
     adjust = plain(document.get("adjust"))
     level = level_percent(document)
     names[2] = f"{level}{f' ({adjust})' if adjust else ''}"
@@ -64,14 +65,15 @@ def pair_cells(pair: Document) -> tuple[str, ...]:
 
 
 def effect_text(pair: Document) -> str:
-    """The standardised effect: `0.31 sd`; a dash where runs were not repeated."""
+    """The effect in standard deviations between runs; a dash where runs were not repeated."""
     size = finite(pair.get("effect_size"))
-    return DASH if size is None else f"{size:.2f} sd"
+    return DASH if size is None else f"{size:.2f}"
 
 
 def roles_text(document: Document) -> str:
     """Which column is what: `method = algorithm, task = bench_prior`."""
-    roles = (document.get("design") or {}).get("roles") or {}
+    told = (document.get("design") or {}).get("roles") or {}
+    roles = {role: told[role] for role in COLUMN_NAMES if role in told}
     return ", ".join(f"{plain(role)} = {plain(column)}" for role, column in roles.items())
 
 
@@ -89,6 +91,13 @@ def budget_text(document: Document) -> str:
         return ""
     number = len(design.get("budgets") or ())
     return f"budget {budget:g}" + (f", one of {number}" if number > 1 else "")
+
+
+def gain_text(document: Document) -> str:
+    """How to read the table of pairs."""
+    none, what = ("1", "ratio") if document.get("scale") == "log" else ("0", "gain")
+    spread = "in sd: in standard deviations between runs of one method on one task"
+    return f"A is the first of a pair; a {what} above {none} is in its favour; {spread}."
 
 
 def settle_texts(document: Document) -> Iterator[tuple[Sign, str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from cupel.report.analysis_text import RIGHT
-from cupel.report.analysis_words import METHOD_HEADS, method_cells, metric_text, pair_cells, pair_heads
+from cupel.report.analysis_words import METHOD_HEADS, gain_text, method_cells, metric_text, pair_cells, pair_heads
 from cupel.report.words import Document, plain, verdict_sign
 
 SPECIAL = {
@@ -44,7 +44,9 @@ def _lines(document: Document) -> Iterator[str]:
     yield from _table(METHOD_HEADS, methods, (caption, "methods"))
     pairs = [_pair_cells(pair) for pair in document.get("pairs") or ()]
     how = f"{plain(document.get('how'))}; {plain(document.get('multiplicity'))}; for {plain(document.get('scope'))}"
-    yield from _table(pair_heads(document), pairs, (f"Differences between methods. {how}", "pairs"))
+    yield from _table(
+        pair_heads(document), pairs, (f"Differences between methods. {gain_text(document)} {how}", "pairs")
+    )
 
 
 def _pair_cells(pair: Document) -> tuple[str, ...]:

@@ -39,6 +39,8 @@ from cupel.stats.rows import Results
 
 Scope: TypeAlias = Literal["population", "tasks"]
 FEWEST_TASKS = 5
+EMPTY = 1e-4
+"""Share of the residual standard deviation below which a grouping counts as without variance."""
 SCOPES = {"population": "tasks like these", "tasks": "these tasks"}
 
 
@@ -84,7 +86,27 @@ def task_model(frame: Frame, *, scope: Scope = "population", reml: bool = True) 
     terms, notes = random_terms(table, scope)
     formula = " + ".join(["value ~ method", *(f"(1 | {term})" for term in terms)])
     model = mixed_model(formula, table, reml=reml)
-    return TaskModel(model, table, SCOPES[scope], terms, tuple(dict.fromkeys((*notes, *model.warnings))))
+    own = [note for note in model.warnings if note.code != "singular fit"]
+    return TaskModel(model, table, SCOPES[scope], terms, tuple(dict.fromkeys((*notes, *_empty(model), *own))))
+
+
+def _empty(model: MixedModel) -> list[Note]:
+    """What it means that a grouping has no variance."""
+    notes = []
+    for row in model.variance_components.rows:
+        if row.group == "Residual" or row.sd > EMPTY * model.sigma:
+            continue
+        role = row.group.rpartition(":")[2]
+        if role in ("seed", "split"):
+            notes.append(Note("unpaired", f"runs of one {role} share nothing here: pairing by {role} gains nothing"))
+        elif row.group == "task:method":
+            text = (
+                "methods are not found to suit tasks differently, so tasks like these are judged by the spread of runs"
+            )
+            notes.append(Note("singular fit", f"{text}; with few tasks such a difference may go unseen"))
+        else:
+            notes.append(Note("singular fit", f"no variance is found for {row.group}"))
+    return notes
 
 
 def refuse_few(table: Results, scope: Scope) -> None:

@@ -138,11 +138,9 @@ def _of_population(
         parts.append(f"about {_count(max(1, math.ceil(more_runs - runs)), 'more run')} per method and task")
     if more_tasks is not None:
         parts.append(f"about {_count(more_tasks - tasks, 'more task')} like these")
-    text = ", or ".join(parts)
-    if more_runs is None:
-        text = (
-            f"{text} (no number of runs on these {tasks} tasks would do)" if text else "neither runs nor tasks at hand"
-        )
+    text = f"settled by {', or '.join(parts)}" if parts else "no number of runs or tasks is known to settle it"
+    if parts and more_runs is None:
+        text = f"{text} (no number of runs on these {tasks} tasks would do)"
     return Settle(
         None if more_runs is None else max(1, math.ceil(more_runs - runs)),
         None if more_tasks is None else more_tasks - tasks,
