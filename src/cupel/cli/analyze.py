@@ -1,11 +1,12 @@
-"""What a table of results supports: which method is better, how sure that is, and what would settle the rest.
+r"""What a table of results supports: which method is better, how sure that is, and what would settle the rest.
 
 Reads CSV, Parquet and the files of other tools, says what design it found, and answers for the tasks at hand or for
 tasks like them: differences with intervals that hold together, effect sizes, P(A > B), verdicts, ranks, and how many
 more runs or tasks would settle what is undecided. Needs neither torch nor R.
 
-  cupel analyze results.csv --metric accuracy --better higher
-  cupel analyze runs.csv --metric metrics.acc --better higher --map method=params.optimizer --figures figures/
+    cupel analyze results.csv --metric accuracy --better higher
+    cupel analyze runs.csv --metric metrics.acc --better higher \
+        --map method=params.optimizer --figures figures/
 """
 
 from __future__ import annotations
