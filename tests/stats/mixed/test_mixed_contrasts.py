@@ -89,6 +89,33 @@ def test_dunnett_takes_the_first_level_where_none_is_named(model) -> None:
     assert [row.contrast for row in contrasts(model, "a", adjust="dunnett")] == ["q - p", "r - p"]
 
 
+def test_dunnett_with_degrees_of_freedom_that_differ(survey) -> None:
+    """emmeans reads each contrast with its own, rounded down (to 11 and 8 here), which is worth 9e-4 of p."""
+    found = contrasts(mixed_model("y ~ a + (0 + a | h)", survey), "a", adjust="dunnett")
+    assert [row.df for row in found] == pytest.approx([11.26, 8.54], abs=5e-3)
+    assert p_values(found) == pytest.approx([0.2712, 0.0019], abs=1e-3)
+    assert ends(found) == [
+        pytest.approx((-0.5547711, 2.209255), abs=0.01),
+        pytest.approx((1.205568, 3.98084), abs=0.04),
+    ]
+
+
+@pytest.mark.parametrize("is_one_factor", [True, False])
+def test_each_contrast_is_read_with_its_own_degrees_of_freedom(*, is_one_factor: bool) -> None:
+    df, t = np.array([40.0, 4.0, 9.0, 15.0, np.inf]), np.linspace(1.5, 3.5, 5)
+    correlation = np.full((5, 5), 0.5) + 0.5 * np.eye(5)
+    if not is_one_factor:
+        correlation[0, 1] = correlation[1, 0] = 0.1
+    for adjust in ("tukey", "dunnett"):
+        p = adjusted(t, df, correlation, adjust, means=6)
+        widths = half_widths(df, correlation, adjust, means=6, level=0.95)
+        for k, nu in enumerate(df):
+            alone = np.full(5, nu)
+            assert p[k] == pytest.approx(adjusted(t, alone, correlation, adjust, means=6)[k], rel=1e-6)
+            width = half_widths(alone, correlation, adjust, means=6, level=0.95)[k]
+            assert widths[k] == pytest.approx(width, rel=1e-3)
+
+
 def test_dunnett_of_scipy() -> None:
     rng = np.random.default_rng(1)
     groups = [rng.normal(shift, 1, size) for shift, size in ((0, 9), (0.8, 7), (1.4, 12), (-0.2, 8))]
@@ -198,6 +225,22 @@ def test_a_contrast_is_found_by_its_name_or_place(model) -> None:
 def test_what_cannot_be_contrasted_is_refused(model, options: dict, error: type, why: str) -> None:
     with pytest.raises(error, match=why):
         contrasts(model, "a", **options)
+
+
+def test_what_names_no_factor_is_refused(model) -> None:
+    with pytest.raises(UsageError, match="The variable is 3; expected the name of a factor: a, b"):
+        contrasts(model, 3)
+    with pytest.raises(UsageError, match="A fit is expected, as mixed_model"):
+        contrasts("y ~ a + (1 | g)", "a")
+    with pytest.raises(UnknownNameError, match="No adjustment named 'None'"):
+        contrasts(model, "a", adjust=None)
+
+
+def test_a_result_says_what_it_rests_on(model) -> None:
+    found = contrasts(model, "a")
+    for one in (found, found.means):
+        assert (one.n, one.scope, one.warnings) == (model.n, model.scope, model.warnings)
+    assert found.means.method == "estimated marginal means, satterthwaite degrees of freedom"
 
 
 def test_tests_that_were_not_made_stay_unknown() -> None:

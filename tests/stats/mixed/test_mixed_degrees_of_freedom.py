@@ -221,6 +221,7 @@ def test_the_scale_of_a_contrast_is_of_no_consequence(survey) -> None:
 def test_a_contrast_of_zeros_has_none(survey) -> None:
     model = mixed_model("y ~ a + (1 | g)", survey)
     assert np.isnan(satterthwaite(model, np.zeros((1, 3)))).all()
+    assert np.isnan(kenward_roger(model, np.zeros((1, 3))).df).all()
 
 
 def test_methods_by_name(survey) -> None:

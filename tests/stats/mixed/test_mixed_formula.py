@@ -29,6 +29,8 @@ def bars(text: str) -> list[tuple[str, str]]:
         ("y ~ a*b*c - a:b:c", "a b c a:b a:c b:c"),
         ("y ~ (a - b) * c", "a c a:c"),
         ("y ~ x + I(x^2) + x", "x I(x^2)"),
+        ("y ~ (b | a) + x:b + x:a", "x:b x:a"),  # what stands in a bar has no place in the fixed part
+        ("y ~ a * x - a", "x a:x"),
         ("y ~ `a name`:b", "a name:b"),
         ("y ~ .hidden + x.y + _z + größe", ".hidden x.y _z größe"),
         ("y ~\n a\n + b", "a b"),
@@ -69,6 +71,7 @@ def test_the_intercept_is_what_was_said_last(text: str, has_intercept: bool) -> 
         ("y ~ (1 | a/b/c)", [("1", "a"), ("1", "a:b"), ("1", "a:b:c")]),
         ("y ~ (x || a/b)", [("1", "a"), ("0 + x", "a"), ("1", "a:b"), ("0 + x", "a:b")]),
         ("y ~ (1 | a:b)", [("1", "a:b")]),
+        ("y ~ a + x + (x:a | a) + (0 + a * x | g)", [("1 + x:a", "a"), ("0 + a + x + a:x", "g")]),
         ("y ~ x + ((1 | g) + (1 | h))", [("1", "g"), ("1", "h")]),
     ],
 )
@@ -117,6 +120,9 @@ def test_the_response_may_be_a_function() -> None:
         ("y ~ (0 | g)", 11, "names no effect"),
         ("y ~ ((1 | g) | h)", 17, "grouping column"),
         ("y ~ a:(1 | g)", 14, "no interactions"),
+        ("y ~ (1 | g) * a", 16, "no interactions"),
+        ("y ~ a / (1 | g)", 16, "no interactions"),
+        ("y ~ (a + (1 | g))^2", 20, "no interactions"),
         ("y ~ a - (1 | g)", 16, "cannot be taken away"),
         ("y ~ .", 5, "name the columns"),
         ("y ~ 2 * x", 5, "only 0 and 1"),

@@ -203,9 +203,16 @@ def test_arguments_in_the_wrong_order_are_noticed(survey) -> None:
         mixed_model(FORMULA, None)
 
 
+@pytest.mark.parametrize("reml", ["no", None, 0.5])
+def test_the_criterion_is_a_truth_value(survey, reml) -> None:
+    with pytest.raises(UsageError, match="expected True \\(restricted likelihood\\) or False"):
+        mixed_model(FORMULA, survey, reml=reml)
+
+
 def test_factors_are_a_collection_of_names(survey) -> None:
-    with pytest.raises(UsageError, match="expected a collection of column names"):
-        mixed_model(FORMULA, survey, factors="k")
+    for factors in ("k", None, 3):
+        with pytest.raises(UsageError, match=f"factors = {factors!r}; expected a collection of column names"):
+            mixed_model(FORMULA, survey, factors=factors)
     with pytest.raises(UnknownNameError, match="No column named 'kk'"):
         mixed_model(FORMULA, survey, factors=("kk",))
 

@@ -65,6 +65,14 @@ def test_a_variance_is_compared_by_the_criterion_that_was_used(fits) -> None:
         ("y ~ x", "y ~ x", (0, 0, 0), {0: 1}),
         ("y ~ a:b", "y ~ a * b", (0, 0, 0), {0: 1}),
         ("y ~ 1 + (1 | g:h)", "y ~ 1 + (1 | h:g) + (1 | g)", (0, 1, 0), {0: 0.5, 1: 0.5}),
+        ("y ~ a + (1 | h) + (1 | h:a)", "y ~ a + (a | h)", (0, 0, 4), {4: 1}),
+        ("y ~ a + (1 | h / a)", "y ~ a + (0 + a | h)", (0, 0, 4), {4: 1}),
+        ("y ~ a + (1 | h:a)", "y ~ a + (0 + a | h)", (0, 0, 5), {5: 1}),
+        ("y ~ a + (1 | h)", "y ~ a + (0 + a | h)", (0, 2, 3), {5: 1}),
+        ("y ~ b + (1 | h)", "y ~ b + (0 + b | h)", (0, 1, 1), {1: 0.5, 2: 0.5}),
+        ("y ~ b + (b | h)", "y ~ b + (0 + b | h)", (0, 0, 0), {0: 1}),
+        ("y ~ x + (x || g)", "y ~ x + (I(x - 2) | g)", (0, 0, 1), {1: 1}),
+        ("y ~ x + (1 | g)", "y ~ x + (I(x - 2) | g) + (1 | h)", (0, 2, 1), {3: 1}),
     ],
 )
 def test_parameters_are_counted_and_weighted(fits, small: str, large: str, difference, weights: dict) -> None:
@@ -89,6 +97,10 @@ def test_parameters_are_counted_and_weighted(fits, small: str, large: str, diffe
         ("y ~ a + (1 | g)", "y ~ a + (1 | h)", "random terms g \\(Intercept\\)"),
         ("y ~ x + (x | g)", "y ~ x + (x || g) + (1 | h)", "random terms g"),
         ("y ~ a + (1 | g)", "y ~ a + b", "random terms g"),
+        ("y ~ a + (0 + a | h)", "y ~ a + (1 | h) + (1 | h:a)", "random terms h ap"),
+        ("y ~ x + (I(x - 2) || g)", "y ~ x + (x || g)", "random terms g I\\(x - 2\\)"),
+        ("y ~ x + (1 | g:b)", "y ~ x + (x | g)", "random terms b:g"),
+        ("y ~ x + (1 | h:b)", "y ~ x + (0 + a | h)", "random terms b:h"),
     ],
 )
 def test_what_is_not_nested_is_refused(fits, small: str, large: str, why: str) -> None:
@@ -96,6 +108,21 @@ def test_what_is_not_nested_is_refused(fits, small: str, large: str, why: str) -
         likelihood_ratio_test(fits(small), fits(large))
     with pytest.raises(UsageError, match=why):
         parametric_bootstrap(fits(small), fits(large), num=19)
+
+
+def test_groups_are_compared_by_what_they_are(survey) -> None:
+    """`pair` is g:b under another name; anova of the two fits: chi2 on 1 degree of freedom."""
+    table = survey | {"pair": [g + b for g, b in zip(survey["g"], survey["b"], strict=True)]}
+    small, large = (mixed_model(f"y ~ x + {bars}", table) for bars in ("(1 | pair)", "(1 | g/b)"))
+    found = likelihood_ratio_test(small, large)
+    assert (found.df, found.p) == (1, pytest.approx(found.p_chi2 / 2))
+    assert found.chi2 == pytest.approx(likelihood_ratio_test(mixed_model("y ~ x + (1 | g:b)", table), large).chi2)
+
+
+def test_what_is_no_fit_is_refused(fits) -> None:
+    for pair in ((None, fits("y ~ a + (1 | g)")), (fits("y ~ a + (1 | g)"), "y ~ a + (1 | g)")):
+        with pytest.raises(UsageError, match="A fit is expected, as mixed_model"):
+            likelihood_ratio_test(*pair)
 
 
 def test_the_larger_model_must_come_second(fits) -> None:

@@ -44,6 +44,22 @@ def test_recorded_values_of_emmeans(crossed, variable: str, grid: Grid, expected
     agree(marginal_means(crossed, variable, grid=grid), expected)
 
 
+def test_two_numbers_are_averaged_over_alike(survey) -> None:
+    """As emmeans does (cov.keep = "2"): the means are those of a model in which the two are labels."""
+    table = survey | {"two": [4 if t else 1 for t in survey["t"]]}
+    model = mixed_model("y ~ a * two + (1 | g)", table)
+    found = marginal_means(model, "a")
+    assert found.estimate == pytest.approx([9.800521, 10.186832, 11.289105], abs=1e-6)
+    assert found.standard_errors == pytest.approx([0.6023732, 0.623595, 0.595713], abs=1e-6)
+    assert found.df == pytest.approx([8.80, 10.02, 8.41], abs=5e-3)
+    assert found.averaged["two"] == "1 and 4"
+    as_labels = marginal_means(mixed_model("y ~ a * two + (1 | g)", table, factors=("two",)), "a")
+    assert found.estimate == pytest.approx(as_labels.estimate)
+    held = marginal_means(model, "a", grid=Grid(at={"two": 4}))
+    assert held.averaged["two"] == "4"
+    assert held.estimate != pytest.approx(found.estimate, abs=1e-3)
+
+
 def test_recorded_intervals(crossed) -> None:
     low, high = [8.227181795, 8.9122739, 9.859065112], [11.11793105, 11.83075517, 12.73842137]
     found = marginal_means(crossed, "a")

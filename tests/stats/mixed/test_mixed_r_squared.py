@@ -34,6 +34,8 @@ def test_random_slopes_are_averaged_over_the_rows(survey) -> None:
     assert sum(found.shares.values()) == pytest.approx(1)
     assert found.shares["g"] == pytest.approx(by_hand / sum(found.variances.values()))
     assert list(found.to_frame()["source"]) == ["fixed", "g", "h", "Residual"]
+    assert (found.n, found.scope, found.warnings) == (model.n, model.scope, model.warnings)
+    assert found.method.endswith("variances by REML")
     assert found.text().startswith(f"R2 {found.marginal:.3f} by the fixed part")
 
 

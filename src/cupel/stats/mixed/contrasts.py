@@ -72,6 +72,7 @@ class Contrasts:
         rows: the contrasts.
         adjust: how p-values and intervals were adjusted.
         means: the marginal means that are compared.
+        n: rows of the fit.
         method: in words.
         scope: what is spoken of.
         warnings: of the model.
@@ -81,6 +82,7 @@ class Contrasts:
     rows: tuple[Contrast, ...]
     adjust: Adjustment
     means: MarginalMeans
+    n: int
     method: str
     scope: str
     warnings: tuple[Note, ...]
@@ -96,7 +98,7 @@ class Contrasts:
             return self.rows[key]
         found = next((row for row in self.rows if row.contrast == key), None)
         if found is None:
-            raise UnknownNameError("contrast", key, [row.contrast for row in self.rows])
+            raise UnknownNameError("contrast", str(key), [row.contrast for row in self.rows])
         return found
 
     def to_frame(self) -> Any:
@@ -167,7 +169,7 @@ def contrasts(
         for k, (i, j) in enumerate(pairs)
     )
     how = f"{_words(adjust, len(rows))}, {wanted.df} degrees of freedom"
-    return Contrasts(means.variable, rows, adjust, means, how, model.scope, model.warnings)
+    return Contrasts(means.variable, rows, adjust, means, model.n, how, model.scope, model.warnings)
 
 
 def _pairs(levels: tuple[str, ...], adjust: Adjustment, against: str | None) -> list[tuple[int, int]]:

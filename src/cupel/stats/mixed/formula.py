@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, TypeAlias
 
@@ -165,6 +165,7 @@ class _Reader:
         self.tokens = list(self._split())
         self.at = 0
         self.variables: dict[str, Expression] = {}
+        self.seen: list[str] = []  # of the side that is being read: bars have variables and an order of their own
 
     def _split(self) -> Iterator[tuple[str, str, int]]:
         place = 0
@@ -205,13 +206,14 @@ class _Reader:
         if self.tokens[self.at][0] != "end":
             is_bar = self.tokens[self.at][1] in ("|", "||")
             self._fail("a random term stands in parentheses, (1 | task)" if is_bar else "an operator was expected")
-        return Formula(self.text, name, self._side(right), right.bars, self.variables)
+        return Formula(self.text, name, _side(right, self.seen), right.bars, self.variables)
 
     def _known(self, expression: Expression) -> str:
         """Remember an expression under its canonical form."""
         name = written(expression)
         if self.variables.setdefault(name, expression) != expression:
             self._fail(f"'{name}' is both a column and a function of columns; rename the column")
+        self.seen.append(name)
         return name
 
     def _sum(self) -> _Sum:
@@ -235,10 +237,10 @@ class _Reader:
         left = self._interaction()
         while True:
             if self._next("*"):
-                right = self._interaction()
+                right = self._without_bars(left, self._interaction())
                 left = _plus(_plus(left, right), _times(left, right))
             elif self._next("/"):
-                right = self._interaction()
+                right = self._without_bars(left, self._interaction())
                 everything = tuple(dict.fromkeys(v for term in left.terms for v in term))
                 left = _plus(left, _times(_Sum((everything,)), right))
             else:
@@ -247,11 +249,14 @@ class _Reader:
     def _interaction(self) -> _Sum:
         left = self._power()
         while self._next(":"):
-            right = self._power()
-            if left.bars or right.bars:
-                self._fail("a random term has no interactions; add it with +")
-            left = _times(left, right)
+            left = _times(left, self._without_bars(left, self._power()))
         return left
+
+    def _without_bars(self, left: _Sum, right: _Sum) -> _Sum:
+        """The right one, if neither has a random term."""
+        if left.bars or right.bars:
+            self._fail("a random term has no interactions; add it with +")
+        return right
 
     def _power(self) -> _Sum:
         base = self._atom()
@@ -261,7 +266,7 @@ class _Reader:
         if kind != "number" or not word.isdigit() or not 1 <= int(word) <= MOST_ORDER:
             self._fail(f"a whole number from 1 to {MOST_ORDER} was expected as the order of interactions")
         self.at += 1
-        total = base
+        total = self._without_bars(base, base)
         for _ in range(int(word) - 1):
             total = _plus(total, _times(total, base))
         return total
@@ -282,24 +287,21 @@ class _Reader:
         return self._fail("'.' is not supported: name the columns" if word == "." else "a column or '(' was expected")
 
     def _bar_or_sum(self) -> _Sum:
+        outside, self.seen = self.seen, []
         left = self._sum()
         if not self._next("|", "||"):
+            self.seen = [*outside, *self.seen]
             return left
         is_split = self.tokens[self.at - 1][1] == "||"
+        side = _side(left, self.seen)
         group = self._sum()
+        self.seen = outside
         if not group.terms or left.bars or group.bars:
             self._fail("a grouping column was expected behind the bar, as in (1 | task)")
-        side = self._side(left)
         if not side.terms and not side.has_intercept:
             self._fail("the left of the bar names no effect; write (1 | group) for an intercept")
         sides = _split_side(side) if is_split else (side,)
         return _Sum(bars=tuple(Bar(s, g) for g in group.terms for s in sides))
-
-    def _side(self, total: _Sum) -> Side:
-        """Terms in R's order: by order, then as written; variables of a term in the order in which they appeared."""
-        place = {name: k for k, name in enumerate(self.variables)}
-        ordered = [tuple(sorted(term, key=place.__getitem__)) for term in total.terms]
-        return Side(tuple(sorted(ordered, key=len)), total.intercept is not False)
 
     def _value(self) -> Expression:
         """A column or a function of columns."""
@@ -350,6 +352,13 @@ class _Reader:
         if kind in ("name", "quoted"):
             return self._value()
         return self._fail("a column, a number or '(' was expected")
+
+
+def _side(total: _Sum, seen: Sequence[str]) -> Side:
+    """Terms in R's order: by order, then as written; variables of a term in the order in which the side has them."""
+    place = {name: k for k, name in enumerate(dict.fromkeys(seen))}
+    ordered = [tuple(sorted(term, key=place.__getitem__)) for term in total.terms]
+    return Side(tuple(sorted(ordered, key=len)), total.intercept is not False)
 
 
 def _unique(terms: Iterable[Term]) -> tuple[Term, ...]:

@@ -41,7 +41,7 @@ class KenwardRoger:
     Attributes:
         covariance: (c, c) corrected covariance of the contrasts.
         standard_errors: (c,) its roots.
-        df: (c,) denominator degrees of freedom.
+        df: (c,) denominator degrees of freedom; NaN for a contrast of zeros.
     """
 
     covariance: Floats
@@ -86,9 +86,9 @@ def kenward_roger(model: MixedModel, contrasts: Floats) -> KenwardRoger:
     covariance = undo @ adjusted @ undo.T
     through = undo @ phi
     plain = np.einsum("cp,cp->c", through, undo)
-    slopes = np.einsum("ci,rij,cj->rc", through, p_r, through, optimize=True) / plain
-    a = np.einsum("rs,rc,sc->c", weights, slopes, slopes)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slopes = np.einsum("ci,rij,cj->rc", through, p_r, through, optimize=True) / plain
+        a = np.einsum("rs,rc,sc->c", weights, slopes, slopes)
         return KenwardRoger(covariance, np.sqrt(np.diag(covariance)), np.asarray(2 / a))
 
 

@@ -3,9 +3,11 @@
 Rule
     The fixed part is evaluated on a grid: every combination of the levels
     of its factors, each weighted alike, and columns of numbers at their
-    mean over the rows (or where `at` puts them). The mean of a level is the
-    average over the grid points that have it. A mean that the data do not
-    determine (a missing combination) is NaN.
+    mean over the rows (or where `at` puts them). A column of two numbers is
+    averaged over both alike, so that it matters not whether they are taken
+    as labels. The mean of a level is the average over the grid points that
+    have it. A mean that the data do not determine (a missing combination)
+    is NaN.
 
 Source: Searle, Speed & Milliken (1980), The American Statistician 34,
 216-221; compared with R's emmeans.
@@ -14,7 +16,7 @@ Source: Searle, Speed & Milliken (1980), The American Statistician 34,
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import TYPE_CHECKING, Any
@@ -27,14 +29,17 @@ from cupel.stats.frame import Column, Factor, frame_of, number_label
 from cupel.stats.interval import Interval
 from cupel.stats.mixed.degrees_of_freedom import Method, contrast_errors
 from cupel.stats.mixed.formula import Call, Expression, Name
+from cupel.stats.mixed.model import MixedModel, need_fit
 from cupel.stats.mixed.variables import Variable, evaluate
+from cupel.stats.note import Note
 from cupel.stats.student import t_quantile
 
 if TYPE_CHECKING:
-    from cupel.stats.mixed.model import MixedModel
     from cupel.stats.mixed.model_data import ModelData
 
 LARGEST_GRID = 200_000
+AS_LEVELS = 2
+"""Values up to which a column of numbers is averaged over its values, each alike, as emmeans does."""
 NOT_DETERMINED = 1e-8
 
 
@@ -65,8 +70,11 @@ class MarginalMeans:
         standard_errors: (levels,).
         df: (levels,) degrees of freedom.
         intervals: one per level; None where the mean is not determined.
-        averaged: factors averaged over, and numbers with the value at which they were held.
+        averaged: factors averaged over, and numbers with the value (or two) at which they were held.
+        n: rows of the fit.
+        method: in words.
         scope: what the means speak of.
+        warnings: of the model.
     """
 
     variable: str
@@ -77,7 +85,10 @@ class MarginalMeans:
     df: Floats
     intervals: tuple[Interval | None, ...]
     averaged: Mapping[str, str]
+    n: int
+    method: str
     scope: str
+    warnings: tuple[Note, ...]
 
     def to_frame(self) -> Any:
         """One row per level."""
@@ -118,6 +129,7 @@ def marginal_means(model: MixedModel, variable: str, *, grid: Grid | None = None
 
     Source: Searle, Speed & Milliken (1980).
     """
+    need_fit(model)
     wanted = grid or Grid()
     fraction("level", wanted.level)
     name = _factor_name(model.data, variable)
@@ -131,7 +143,20 @@ def marginal_means(model: MixedModel, variable: str, *, grid: Grid | None = None
         t_interval(float(b), (float(se), float(nu)), wanted.level) if known else None
         for b, se, nu, known in zip(estimate, errors, df, is_known, strict=True)
     )
-    return MarginalMeans(name, levels, used, estimate, errors, df, intervals, averaged, model.scope)
+    return MarginalMeans(
+        variable=name,
+        levels=levels,
+        weights=used,
+        estimate=estimate,
+        standard_errors=errors,
+        df=df,
+        intervals=intervals,
+        averaged=averaged,
+        n=model.n,
+        method=f"estimated marginal means, {wanted.df} degrees of freedom",
+        scope=model.scope,
+        warnings=model.warnings,
+    )
 
 
 def t_interval(estimate: float, error: tuple[float, float], level: float) -> Interval | None:
@@ -146,6 +171,8 @@ def t_interval(estimate: float, error: tuple[float, float], level: float) -> Int
 def _factor_name(data: ModelData, variable: str) -> str:
     """Canonical name of a factor of the fixed part; `x` finds `C(x)` too."""
     known = data.design.factors
+    if not isinstance(variable, str):
+        raise UsageError(f"The variable is {variable!r}; expected the name of a factor: {', '.join(known) or 'none'}.")
     for name in (variable, f"C({variable})", f"factor({variable})"):
         if name in known:
             return name
@@ -162,17 +189,18 @@ def _weights(data: ModelData, variable: str, at: Mapping[str, Any]) -> tuple[tup
     numbers, said = _numbers_at(data, held)
     if held:
         raise UnknownNameError("variable of the fixed part", next(iter(held)), {*choices, *numbers})
-    size = math.prod(len(codes) for codes in choices.values())
+    ends: list[Sequence[float]] = [*choices.values(), *numbers.values()]
+    size = math.prod(len(values) for values in ends)
     if size > LARGEST_GRID:
         raise UsageError(
             f"The grid has {size} combinations of levels; at most {LARGEST_GRID}. Hold a factor with `at`."
         )
-    mesh = np.meshgrid(*choices.values(), indexing="ij")
-    codes = dict(zip(choices, (part.ravel() for part in mesh), strict=True))
+    mesh = [np.ravel(part) for part in np.meshgrid(*ends, indexing="ij")]
+    codes = dict(zip(choices, mesh, strict=False))
     values: dict[str, Variable] = {
         name: Factor(codes[name], factor.levels, factor.is_ordered) for name, factor in data.design.factors.items()
     }
-    columns = {name: Column(name, np.full(size, value)) for name, value in numbers.items()}
+    columns = {name: Column(name, part) for name, part in zip(numbers, mesh[len(choices) :], strict=True)}
     for name in {v for term in data.formula.fixed.terms for v in term} - set(values):
         values[name] = evaluate(data.formula.variables[name], columns)
     matrix = data.design.matrix(values, size)
@@ -214,18 +242,25 @@ def _labels(wanted: Any) -> list[str]:
     ]
 
 
-def _numbers_at(data: ModelData, held: dict[str, Any]) -> tuple[dict[str, float], dict[str, str]]:
-    """Columns of numbers of the fixed part with the value at which each is held, and the same in words."""
+def _numbers_at(data: ModelData, held: dict[str, Any]) -> tuple[dict[str, list[float]], dict[str, str]]:
+    """Columns of numbers of the fixed part with the values at which each is held, and the same in words."""
     fixed = {v for term in data.formula.fixed.terms for v in term} - set(data.design.factors)
     names = {column for name in sorted(fixed) for column in _columns(data.formula.variables[name])}
     found, said = {}, {}
     for name in sorted(names):
-        is_told = name in held
-        value = held.pop(name) if is_told else float(data.columns[name].values[data.rows].mean())
-        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-            raise UsageError(f"at {name} = {value!r}; expected a finite number.")
-        found[name] = float(value)
-        said[name] = f"{value:g}" if is_told else f"its mean {value:g}"
+        if name in held:
+            value = held.pop(name)
+            if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+                raise UsageError(f"at {name} = {value!r}; expected a finite number.")
+            found[name], said[name] = [float(value)], f"{value:g}"
+            continue
+        values = data.columns[name].values[data.rows]
+        levels = np.unique(values)
+        if levels.size == AS_LEVELS:
+            found[name], said[name] = levels.tolist(), " and ".join(f"{x:g}" for x in levels)
+        else:
+            mean = float(values.mean())
+            found[name], said[name] = [mean], f"its mean {mean:g}"
     return found, said
 
 

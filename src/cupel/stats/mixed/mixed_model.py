@@ -27,6 +27,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import numpy as np
+
+from cupel.spec.errors import UsageError
 from cupel.stats.frame import Frame
 from cupel.stats.mixed.model import MixedModel, fit
 from cupel.stats.mixed.model_data import model_data
@@ -49,8 +52,8 @@ def mixed_model(formula: str, frame: Frame, *, reml: bool = True, factors: Colle
         `.random_effects`, `.singular`, `.converged`, `.warnings`, `.to_frame()`, `.text()`.
 
     Raises:
-        UsageError: the formula cannot be read, a column is missing, a grouping has as many levels as there are rows,
-            or nothing varies.
+        UsageError: the formula or an option cannot be read, a column is missing, a grouping has as many levels as there
+            are rows, or nothing varies.
 
     Cost:
         Independent of the rows once their products are summed; cubic in the number of random effects outside the
@@ -64,4 +67,6 @@ def mixed_model(formula: str, frame: Frame, *, reml: bool = True, factors: Colle
         >>> round(model.coefficients["(Intercept)"], 4), round(model.variance_components["g"], 3)
         (2.1167, 0.983)
     """
-    return fit(model_data(formula, frame, factors), reml=reml)
+    if not isinstance(reml, bool | np.bool_ | int):
+        raise UsageError(f"reml = {reml!r}; expected True (restricted likelihood) or False (likelihood).")
+    return fit(model_data(formula, frame, factors), reml=bool(reml))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from cupel.spec.errors import UsageError
 from cupel.stats.checked import Floats
 from cupel.stats.frame import frame_of
 from cupel.stats.mixed.design import INTERCEPT
@@ -304,6 +305,12 @@ class MixedModel:
     def factor(self, t: int) -> Floats:
         """(k, k) relative covariance factor of term t, of the scaled columns."""
         return unpack(self.optimum.theta, self.data.terms)[t]
+
+
+def need_fit(value: object) -> None:
+    """Refuse what is no fit where one is needed."""
+    if not isinstance(value, MixedModel):
+        raise UsageError(f"A fit is expected, as mixed_model(formula, frame) returns it; got {type(value).__name__}.")
 
 
 def fit(data: ModelData, *, reml: bool) -> MixedModel:

@@ -98,8 +98,9 @@ def model_data(formula: str, frame: Frame, factors: Collection[str] = ()) -> Mod
     """
     parsed = parse_formula(formula)
     columns = results_columns(frame) if isinstance(frame, Results) else columns_of(frame)
-    if isinstance(factors, str):
-        raise UsageError(f"factors = {factors!r}; expected a collection of column names, such as ({factors!r},).")
+    if isinstance(factors, str) or not isinstance(factors, Collection):
+        such = factors if isinstance(factors, str) else "seed"
+        raise UsageError(f"factors = {factors!r}; expected a collection of column names, such as ({such!r},).")
     found = evaluate_all(parsed.variables, columns, factors)
     n = int(found.kept.size)
     y = found.values[parsed.response]

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from cupel.stats.frame import frame_of
-from cupel.stats.mixed.model import RESIDUAL, MixedModel
+from cupel.stats.mixed.model import RESIDUAL, MixedModel, need_fit
+from cupel.stats.note import Note
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,20 @@ class RSquared:
         conditional: explained by fixed part and groups, 0 to 1.
         icc: intraclass correlation, 0 to 1.
         variances: source (`fixed`, each grouping, `Residual`) to variance, in squared units of the response.
+        n: rows of the fit.
+        method: in words.
+        scope: what is spoken of.
+        warnings: of the model.
     """
 
     marginal: float
     conditional: float
     icc: float
     variances: dict[str, float]
+    n: int
+    method: str
+    scope: str
+    warnings: tuple[Note, ...]
 
     @property
     def shares(self) -> dict[str, float]:
@@ -68,6 +77,7 @@ def r_squared(model: MixedModel) -> RSquared:
 
     Source: Nakagawa & Schielzeth (2013); Johnson (2014).
     """
+    need_fit(model)
     fixed = float(np.var(model.fixed_fit, ddof=1))
     variances, random = {"fixed": fixed}, 0.0
     for term, covariance in zip(model.data.terms, model.random_covariances, strict=True):
@@ -85,4 +95,8 @@ def r_squared(model: MixedModel) -> RSquared:
         conditional=(fixed + random) / total,
         icc=random / (random + variances[RESIDUAL]),
         variances=variances,
+        n=model.n,
+        method=f"Nakagawa and Schielzeth's R2, variances by {'REML' if model.reml else 'ML'}",
+        scope=model.scope,
+        warnings=model.warnings,
     )
