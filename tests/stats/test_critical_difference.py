@@ -1,8 +1,10 @@
 import math
+from typing import Any
 
 import pytest
 from scipy.stats import studentized_range
 
+from cupel.spec.errors import UsageError
 from cupel.stats.critical_difference import critical_difference, unseparated_groups
 from cupel.stats.mixed.contrasts import contrasts
 from cupel.stats.mixed.mixed_model import mixed_model
@@ -45,3 +47,11 @@ def test_higher_may_be_better():
     table = contrasts(mixed_model("y ~ m", frame), "m")
     assert list(critical_difference(table, better="higher").positions) == ["b", "c", "a"]
     assert "Not separated" in critical_difference(table, level=0.999999).text()
+
+
+@pytest.mark.parametrize("wrong", [{"level": 95}, {"better": "max"}])
+def test_a_level_in_percent_and_another_direction_are_refused(wrong: dict[str, Any]) -> None:
+    table = {"method": ["a", "b"] * 3, "value": [1.0, 2.0, 1.5, 2.5, 1.2, 2.1]}
+    found = contrasts(mixed_model("value ~ method", table), "method")
+    with pytest.raises(UsageError, match="expected"):
+        critical_difference(found, **wrong)

@@ -87,7 +87,7 @@ def test_two_runs_can_show_nothing_with_the_exact_interval() -> None:
     "wrong", [{"probabilities": [0.0]}, {"probabilities": []}, {"bias_frac": -1}, {"k": 0}, {"gamma": 0.5}]
 )
 def test_numbers_out_of_range_are_refused(wrong) -> None:
-    with pytest.raises(ValueError, match="expected probabilities between"):
+    with pytest.raises(ValueError, match=r"expected probabilities between|`k` is 0; expected"):
         detection_rates(**({"probabilities": [0.5]} | wrong))
 
 

@@ -128,5 +128,5 @@ def test_the_cost_of_a_hundred_measures_is_fifty_times_less() -> None:
     found = estimator_cost(100, trials=100)
     assert (found.ideal, found.once, found.ratio) == (10_000, 200, 50.0)
     assert estimator_cost(1, trials=1).ratio == 0.5
-    with pytest.raises(ValueError, match="at least 1 measure"):
+    with pytest.raises(ValueError, match="`k` is 0; expected a whole number of at least 1"):
         estimator_cost(0, trials=5)

@@ -56,5 +56,5 @@ def test_a_clean_sweep_of_29_pairs_is_shown() -> None:
 
 @pytest.mark.parametrize(("gamma", "hpo_runs"), [(0.4, None), (1.0, None), (0.75, 0)])
 def test_numbers_out_of_range_are_refused(gamma: float, hpo_runs: int | None) -> None:
-    with pytest.raises(ValueError, match=r"expected 0\.5 to 1"):
+    with pytest.raises(ValueError, match=r"from 0\.5 to below 1|`hpo_runs` is 0"):
         meaningful(None, gamma=gamma, hpo_runs=hpo_runs)

@@ -211,9 +211,9 @@ def test_what_is_unknown_is_none_and_says_why(x, y, unit, code: str) -> None:
 
 
 def test_what_cannot_be_compared_is_refused() -> None:
-    with pytest.raises(UsageError, match="two different methods"):
+    with pytest.raises(UsageError, match="2 different names or more"):
         probability_of_improvement({"X": X, "Y": Y}, ("X", "X"))
-    with pytest.raises(UsageError, match="two different methods"):
+    with pytest.raises(UsageError, match="2 different names or more"):
         probability_of_improvement(X)
     with pytest.raises(UsageError, match="not guessed"):
         probability_of_improvement(results(seeded(X[:7], Y)))

@@ -113,3 +113,11 @@ def test_unit_free_deterministic_and_in_range(seed: int, n: int, unit: float) ->
     assert 0 <= one.start < n
     assert one.num_kept == n - one.start
     assert np.random.get_state()[1].tobytes() == before  # type: ignore[index,union-attr]  # noqa: NPY002
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"penalty": math.nan}, {"penalty": -1}, {"tolerance": math.nan}, {"tolerance": -0.1}]
+)
+def test_options_that_cannot_be_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="expected numbers above 0"):
+        steady_state([1.0] * 40, **wrong)

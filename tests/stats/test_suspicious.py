@@ -1,5 +1,6 @@
 import math
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from cupel.spec.errors import UsageError
 from cupel.stats.devices_differ import devices_differ
 from cupel.stats.suspicious import mann_kendall, suspicious
 
@@ -163,3 +165,11 @@ def test_a_staircase_counts_as_growth_only_while_it_grows() -> None:
     rates = np.repeat([1.0, 2, 4, 8, 16], 10)
     assert all(b >= a for a, b in pairwise(rates))
     assert "ramp" in codes(rates, np.ones(50))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"start": -1}, {"start": 1.5}, {"peak_rate": 0}, {"peak_rate": math.nan}, {"losses": [1.0]}]
+)
+def test_options_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="expected"):
+        suspicious(1.0, [1.0] * 10, **wrong)

@@ -69,7 +69,7 @@ def test_the_binomial_lines_of_figure_2(accuracy: float, n_test: int, percent: f
 def test_accuracies_in_percent_are_refused() -> None:
     with pytest.raises(ValueError, match="divide percent by 100"):
         binomial_sd(66.0, n_test=277)
-    with pytest.raises(ValueError, match="at least 1 test example"):
+    with pytest.raises(ValueError, match="`n_test` is 0; expected a whole number of at least 1"):
         binomial_sd(0.5, n_test=0)
 
 
@@ -158,3 +158,8 @@ def test_the_frame_has_a_row_for_each_source() -> None:
     frame = variance_study(planted({"init": 0.01, "all": 0.02}, 6)).to_frame()
     assert frame["source"].tolist() == ["init", "all"]
     assert frame["robust_low"].notna().all()
+
+
+def test_a_name_for_everything_that_no_row_has_is_refused() -> None:
+    with pytest.raises(ValueError, match="No source named 'everything'"):
+        variance_study(planted({"data": 0.03, "all": 0.04}, 20), total="everything")

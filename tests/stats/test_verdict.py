@@ -47,3 +47,11 @@ def test_no_interval_no_verdict() -> None:
 def test_impossible_options_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="expected"):
         verdict(None, **options)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"bar": float("nan")}, {"bar": float("inf")}, {"rope": float("inf")}, {"scale": "x"}]
+)
+def test_bars_regions_and_scales_that_cannot_be_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        verdict(Interval(0.1, 0.2, 0.95, ""), **wrong)  # type: ignore[arg-type]

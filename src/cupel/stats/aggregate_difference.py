@@ -33,7 +33,7 @@ import numpy as np
 from cupel.spec.errors import UsageError
 from cupel.stats.aggregate import handled, name_of
 from cupel.stats.aggregators import Aggregator, How, OptimalityGap, aggregator
-from cupel.stats.checked import Floats
+from cupel.stats.checked import Floats, chosen
 from cupel.stats.frame import Frame, frame_of
 from cupel.stats.interval import Interval
 from cupel.stats.note import Note
@@ -150,6 +150,7 @@ def aggregate_difference(
         (0.55, False)
     """
     plan = resampling(resample)
+    chosen("methods", methods, least=2, most=2)
     table = score_table(frame)
     worth = failure_worth(table, failure_value)
     all_of = [strata(worth, table.method_index(name)) for name in methods]

@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 
 from cupel.spec.errors import UnknownNameError, UsageError
-from cupel.stats.checked import Floats
+from cupel.stats.checked import Floats, numbers
 from cupel.stats.dolan_more import ratios
 from cupel.stats.frame import Frame, frame_of
 from cupel.stats.interval import Interval
@@ -156,6 +156,7 @@ def algoperf_score(
         >>> {name: round(score, 4) for name, score in algoperf_score(hours).estimate.items()}
         {'A': 0.8889, 'B': 0.5556}
     """
+    numbers(max_ratio=max_ratio)
     if not 1 < max_ratio < math.inf:
         raise UsageError(f"max_ratio = {max_ratio}; expected a factor above 1, such as 4.")
     if resample.unit != "tasks":

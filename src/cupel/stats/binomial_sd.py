@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 
 from cupel.spec.errors import UsageError
+from cupel.stats.checked import number, whole
 
 
 def binomial_sd(accuracy: float, *, n_test: int) -> float:
@@ -36,9 +37,9 @@ def binomial_sd(accuracy: float, *, n_test: int) -> float:
         >>> round(100 * binomial_sd(0.66, n_test=277), 3)
         2.846
     """
-    if not 0 <= accuracy <= 1 or n_test < 1:
+    whole("n_test", n_test, least=1)
+    if not 0 <= number("accuracy", accuracy) <= 1:
         raise UsageError(
-            f"accuracy = {accuracy}, n_test = {n_test}; expected a share of right answers from 0 to 1 (divide percent "
-            "by 100) and at least 1 test example."
+            f"accuracy = {accuracy}; expected a share of right answers from 0 to 1 (divide percent by 100)."
         )
     return math.sqrt(accuracy * (1 - accuracy) / n_test)

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from cupel.spec.errors import UsageError
-from cupel.stats.checked import Floats
+from cupel.stats.checked import Floats, chosen
 from cupel.stats.frame import Factor, Frame, frame_of
 from cupel.stats.holm import holm
 from cupel.stats.interval import Interval
@@ -133,6 +133,7 @@ def budget_windows(
     Source: Geburek et al. (2024); repaired.
     """
     check_variant(variant)
+    chosen("pair", pair, least=2, most=2)
     table = results(frame)
     if table.budget is None:
         raise UsageError("The table has no budgets; expected a column `budget`, or say which: --map budget=COLUMN.")

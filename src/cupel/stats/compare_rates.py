@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from cupel.spec.errors import UsageError
-from cupel.stats.checked import exponential, fraction
+from cupel.stats.checked import exponential, fraction, numbers
 from cupel.stats.interval import Interval
 from cupel.stats.launches_for_effect import launches_for_effect
 from cupel.stats.side import NO_SPREAD, MeanLog, Side, degrees_of_freedom, mean_log
@@ -133,6 +133,7 @@ def compare_rates(
     Source: rule R3.
     """
     fraction("level", level)
+    numbers(rope=rope)
     if better not in {"higher", "lower"} or not 0 <= rope < math.inf:
         raise UsageError(f"rope = {rope}, better = {better!r}; expected rope of at least 0, 'higher' or 'lower'.")
     sides = (mean_log("a", a), mean_log("b", b))

@@ -52,7 +52,7 @@ import numpy as np
 
 from cupel.spec.errors import UsageError
 from cupel.stats.beta_mixture import WinCounts, limits
-from cupel.stats.checked import Floats, fraction, series
+from cupel.stats.checked import Floats, ends, fraction, series
 from cupel.stats.empirical_bernstein import bernstein_limits
 from cupel.stats.frame import frame_of
 from cupel.stats.interval import Interval
@@ -223,8 +223,8 @@ def _bounds(kind: SequenceKind, values: Floats, bounds: tuple[float, float] | No
         if bounds is not None:
             raise UsageError(f"bounds = {bounds} with kind = {kind!r}; bounds belong to 'betting' and 'bounded'.")
         return 0.0, 1.0
-    low, high = (0.0, 1.0) if bounds is None else (float(bounds[0]), float(bounds[1]))
-    if not -math.inf < low < high < math.inf:
+    low, high = (0.0, 1.0) if bounds is None else ends("bounds", bounds)
+    if not (math.isfinite(low) and math.isfinite(high)):
         raise UsageError(f"bounds = {bounds}; expected the lowest and the highest possible value, such as (-1, 1).")
     bad = np.flatnonzero((values < low) | (values > high))
     if kind == "bernoulli":

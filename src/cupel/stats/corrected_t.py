@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cupel.spec.errors import UsageError
-from cupel.stats.checked import Floats, fraction
+from cupel.stats.checked import Floats, floats, fraction, numbers
 from cupel.stats.frame import frame_of
 from cupel.stats.interval import Interval
 from cupel.stats.note import Note
@@ -132,7 +132,8 @@ def corrected_t(
     """
     fraction("level", level)
     values, num_failed = _checked(differences)
-    if not (n_train > 0 and n_test > 0) or (rope is not None and not 0 <= rope < math.inf):
+    numbers(n_train=n_train, n_test=n_test, rope=0.0 if rope is None else rope)
+    if not (0 < n_train < math.inf and 0 < n_test < math.inf) or (rope is not None and not 0 <= rope < math.inf):
         raise UsageError(f"n_train = {n_train}, n_test = {n_test}, rope = {rope}; expected sizes above 0, rope from 0.")
     n, mean = values.size, float(values.mean())
     method = f"corrected resampled t, test share {n_test / n_train:.3g} of training"
@@ -156,7 +157,7 @@ def corrected_t(
 
 
 def _checked(differences: ArrayLike) -> tuple[Floats, int]:
-    values: Floats = np.asarray(differences, dtype=np.float64)
+    values = floats("differences", differences)
     if values.ndim not in (1, 2):
         raise UsageError(f"`differences` has shape {values.shape}; expected (resamples,) or (repeats, folds).")
     known = values[np.isfinite(values)]

@@ -19,6 +19,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cupel.spec.errors import UsageError
+from cupel.stats.checked import fraction
 from cupel.stats.frame import frame_of
 from cupel.stats.mixed.contrasts import Contrasts
 from cupel.stats.studentized_range import studentized_range_ppf
@@ -68,8 +70,14 @@ def critical_difference(table: Contrasts, *, better: str = "lower", level: float
     Returns:
         Positions, groups and critical differences.
 
+    Raises:
+        UsageError: `better` is another word, or `level` no fraction.
+
     Source: Geburek et al. (2024); bars need all pairs in a group to be unseparated, as in Demšar (2006).
     """
+    fraction("level", level)
+    if better not in ("lower", "higher"):
+        raise UsageError(f"better = {better!r}; expected 'lower' or 'higher': which end of the axis comes first.")
     means = dict(zip(table.means.levels, table.means.estimate.tolist(), strict=True))
     known = {name: value for name, value in means.items() if not math.isnan(value)}
     order = sorted(known, key=lambda name: known[name], reverse=better == "higher")

@@ -42,7 +42,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cupel.spec.errors import UsageError
-from cupel.stats.checked import Floats, series
+from cupel.stats.checked import Floats, numbers, series, whole
 from cupel.stats.frame import frame_of
 from cupel.stats.meaningful import GAMMA
 from cupel.stats.share_interval import exact_share, percentile_share, wilson_share
@@ -144,12 +144,14 @@ def detection_rates(
         'k = 50, bias 0.00 sigma; single: found in 7.9% at 0.50, missed in 76.9% at 0.7'
     """
     p = series("probabilities", probabilities)
-    in_range = bool(np.all((p > 0) & (p < 1))) and 0 <= bias_frac < math.inf and k >= 1 and 0.5 < gamma < 1
+    numbers(bias_frac=bias_frac, gamma=gamma)
+    k = whole("k", k, least=1)
+    in_range = bool(np.all((p > 0) & (p < 1))) and 0 <= bias_frac < math.inf and 0.5 < gamma < 1
     if not in_range or not p.size or interval not in _ENDS:
         raise UsageError(
-            f"probabilities = {p.tolist()}, bias_frac = {bias_frac}, k = {k}, gamma = {gamma}, interval = "
-            f"{interval!r}; expected probabilities between 0 and 1, bias at least 0, at least 1 run, gamma between 0.5 "
-            f"and 1, and one of {', '.join(_ENDS)}."
+            f"probabilities = {p.tolist()}, bias_frac = {bias_frac}, gamma = {gamma}, interval = "
+            f"{interval!r}; expected probabilities between 0 and 1, bias at least 0, gamma between 0.5 and 1, "
+            f"and one of {', '.join(_ENDS)}."
         )
     from scipy.special import ndtr, ndtri
 

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cupel.spec.errors import UnknownNameError, UsageError
-from cupel.stats.checked import Floats, fraction
+from cupel.stats.checked import Floats, chosen, floats, fraction
 from cupel.stats.frame import Frame, frame_of
 from cupel.stats.interval import Interval
 from cupel.stats.note import Note
@@ -81,7 +81,7 @@ class DolanMore:
 
     def share(self, tau: ArrayLike) -> Floats:
         """(methods, thresholds) share of tasks within each factor of the best, 0 to 1."""
-        at = np.atleast_1d(np.asarray(tau, dtype=np.float64))
+        at = np.atleast_1d(floats("tau", tau))
         within = (self.ratio[:, :, None] <= at) & np.isfinite(self.ratio)[:, :, None]
         return np.asarray(within.mean(axis=1))
 
@@ -166,7 +166,7 @@ def dolan_more(frame: Frame, methods: Sequence[str] | None = None, *, level: flo
     """
     fraction("level", level)
     costs = solve_costs(frame)
-    names = costs.methods if methods is None else tuple(methods)
+    names = costs.methods if methods is None else chosen("methods", methods)
     unknown = next((name for name in names if name not in costs.methods), None)
     if unknown is not None:
         raise UnknownNameError("method", unknown, costs.methods)

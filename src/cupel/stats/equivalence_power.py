@@ -24,7 +24,7 @@ import math
 import numpy as np
 
 from cupel.spec.errors import UsageError
-from cupel.stats.checked import Floats, fraction
+from cupel.stats.checked import Floats, fraction, numbers
 from cupel.stats.student import t_quantile
 
 NODES = 300
@@ -55,6 +55,7 @@ def equivalence_power(se: float, df: float, *, rope: float, effect: float = 0.0,
         0.9345
     """
     fraction("level", level)
+    numbers(se=se, df=df, rope=rope, effect=effect)
     if not (0 < se < math.inf and 0 < df < math.inf and 0 < rope < math.inf and math.isfinite(effect)):
         raise UsageError(f"se = {se}, df = {df}, rope = {rope}, effect = {effect}; expected numbers above 0.")
     from scipy.special import gammaln, ndtr

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cupel.spec.errors import UsageError
+from cupel.stats.checked import whole
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,5 @@ def estimator_cost(k: int, *, trials: int) -> EstimatorCost:
         >>> estimator_cost(100, trials=100).text()
         '10000 trainings with a tuning for each measure, 200 with one: 50 x'
     """
-    if k < 1 or trials < 1:
-        raise UsageError(f"k = {k}, trials = {trials}; expected at least 1 measure and 1 trial.")
+    k, trials = whole("k", k, least=1), whole("trials", trials, least=1)
     return EstimatorCost(k * trials, k + trials, k * trials / (k + trials))

@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cupel.spec.errors import UsageError
+from cupel.stats.checked import Floats, floats, numbers
 from cupel.stats.frame import frame_of
 from cupel.stats.interval import Interval
 from cupel.stats.note import Note
@@ -42,8 +43,6 @@ from cupel.stats.spread_interval import normal_sd_interval, sd_of_sd
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-    from cupel.stats.checked import Floats
 
 LEVEL = 0.95
 
@@ -130,6 +129,7 @@ def estimator_mse(a: ArrayLike, *, mu: float, sigma: float | None = None) -> Est
         (0.5, 2.0, 1.0, 7.0, 2.0)
     """
     measures, num_left_out = _checked(a)
+    numbers(mu=mu, sigma=1.0 if sigma is None else sigma)
     if not math.isfinite(mu) or (sigma is not None and not 0 < sigma < math.inf):
         raise UsageError(f"mu = {mu}, sigma = {sigma}; expected a number, and a spread above 0 or None.")
     k, m = measures.shape
@@ -161,7 +161,7 @@ def estimator_mse(a: ArrayLike, *, mu: float, sigma: float | None = None) -> Est
 
 def _checked(a: ArrayLike) -> tuple[Floats, int]:
     """The repetitions without a failure, and how many have one."""
-    measures = np.asarray(a, dtype=np.float64)
+    measures = floats("a", a)
     if measures.ndim != 2 or not measures.size:
         raise UsageError(
             f"`a` has shape {measures.shape}; expected (k, m): k measures (rows) of m repetitions of the estimator."

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cupel.spec.errors import UsageError
-from cupel.stats.checked import Floats, fraction
+from cupel.stats.checked import Floats, floats, fraction
 from cupel.stats.frame import frame_of
 from cupel.stats.interval import Interval
 from cupel.stats.note import Note
@@ -109,7 +109,7 @@ def five_by_two(differences: ArrayLike, *, level: float = 0.95) -> FiveByTwo:
         (9.86, 0.0104)
     """
     fraction("level", level)
-    p = np.asarray(differences, dtype=np.float64)
+    p = floats("differences", differences)
     if p.shape != SHAPE:
         raise UsageError(f"`differences` has shape {p.shape}; expected (5, 2): five replications of two folds.")
     known = np.isfinite(p)

@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cupel.spec.errors import UsageError
+from cupel.stats.checked import chosen, truth
 from cupel.stats.frame import Frame, frame_of
 from cupel.stats.interval import Interval
 from cupel.stats.meaningful import ONE_TUNING
@@ -161,6 +162,8 @@ def hpo_variance(frame: Frame, *, a: str, b: str, paired: bool, better: str | No
         >>> print(hpo_variance(runs, a="A", b="B", paired=False, better="higher").text().splitlines()[0])
         A - B: +0.1 (95% -0.0217 to +0.2217, p = 0.072; tunings like these)
     """
+    truth("paired", paired)
+    chosen("a and b", (a, b), least=2, most=2)
     table = _checked(results(frame, better=better))
     sides = [_tunings(table, name) for name in (a, b)]
     if paired and set(sides[0]) != set(sides[1]):

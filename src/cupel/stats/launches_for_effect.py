@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from cupel.spec.errors import UsageError
-from cupel.stats.checked import fraction
+from cupel.stats.checked import fraction, numbers
 from cupel.stats.student import t_power
 
 MOST = 1_000_000
@@ -36,6 +36,7 @@ def launches_for_effect(cv: float, effect: float, *, power: float = 0.9, level: 
     """
     fraction("level", level)
     fraction("power", power)
+    numbers(cv=cv, effect=effect)
     if not (0 < cv < math.inf and 0 < effect < math.inf):
         raise UsageError(f"cv = {cv}, effect = {effect}; expected relative sizes above 0, such as 0.01.")
 

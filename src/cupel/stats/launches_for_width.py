@@ -6,7 +6,7 @@ import math
 from statistics import NormalDist
 
 from cupel.spec.errors import UsageError
-from cupel.stats.checked import fraction
+from cupel.stats.checked import fraction, numbers
 from cupel.stats.student import t_quantile
 
 MOST = 1_000_000
@@ -35,12 +35,14 @@ def launches_for_width(cv: float, half_width: float, *, level: float = 0.95) -> 
         7
     """
     fraction("level", level)
+    numbers(cv=cv, half_width=half_width)
     if not (0 < cv < math.inf and 0 < half_width < math.inf):
         raise UsageError(f"cv = {cv}, half_width = {half_width}; expected relative sizes above 0, such as 0.01.")
     z = NormalDist().inv_cdf(0.5 + level / 2)
-    n = max(2, int((z * cv / half_width) ** 2))  # t is wider than z, so the search starts below the answer
-    if n > MOST:
+    root = z * cv / half_width
+    if root > math.sqrt(MOST):
         raise UsageError(f"cv = {cv}, half_width = {half_width} needs over {MOST} launches. Ask for a wider interval.")
+    n = max(2, int(root**2))  # t is wider than z, so the search starts below the answer
     while t_quantile(level, n - 1) * cv / math.sqrt(n) > half_width:
         n += 1
     return n

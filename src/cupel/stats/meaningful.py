@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from cupel.spec.errors import UsageError
+from cupel.stats.checked import number, whole
 from cupel.stats.frame import frame_of
 from cupel.stats.interval import Interval
 from cupel.stats.note import Note
@@ -99,8 +100,10 @@ def meaningful(interval: Interval | None, *, gamma: float = GAMMA, hpo_runs: int
         >>> meaningful(Interval(0.58, 0.88, 0.95, "exact"), hpo_runs=1).text()[:57]
         'significant and meaningful, conditional on one HPO run: P'
     """
-    if not 0.5 <= gamma < 1 or (hpo_runs is not None and hpo_runs < 1):
-        raise UsageError(f"gamma = {gamma}, hpo_runs = {hpo_runs}; expected 0.5 to 1, and at least 1 tuning or None.")
+    if not 0.5 <= number("gamma", gamma) < 1:
+        raise UsageError(f"gamma = {gamma}; expected a P(A > B) from 0.5 to below 1.")
+    if hpo_runs is not None:
+        whole("hpo_runs", hpo_runs, least=1)
     decision: Decision = "no evidence"
     if interval is not None and interval.low > 0.5:
         decision = "significant and meaningful" if interval.high > gamma else "significant, not meaningful"

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from cupel.spec.errors import UnknownNameError, UsageError
-from cupel.stats.checked import Floats
+from cupel.stats.checked import Floats, chosen
 from cupel.stats.frame import Column, Frame, frame_of
 from cupel.stats.holm import holm
 from cupel.stats.interval import Interval
@@ -145,9 +145,7 @@ def metafeature(frame: Frame, pair: tuple[str, str], *, feature: str) -> Metafea
 
 def _of_pair(table: Results, pair: tuple[str, str]) -> Results:
     """The rows of two methods, without failures."""
-    if len(pair) != 2 or pair[0] == pair[1]:
-        raise UsageError(f"pair = {pair!r}; expected two different methods.")
-    codes = [table.method_index(name) for name in pair]
+    codes = [table.method_index(name) for name in chosen("pair", pair, least=2, most=2)]
     return table.select(table.ok & np.isin(table.method.codes, codes))
 
 

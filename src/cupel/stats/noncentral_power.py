@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from cupel.spec.errors import UsageError
-from cupel.stats.checked import fraction
+from cupel.stats.checked import fraction, numbers
 from cupel.stats.first_sufficient import first_sufficient
 from cupel.stats.student import t_quantile
 
@@ -54,6 +54,7 @@ def check_plan(sizes: dict[str, float], power: float, level: float) -> None:
     """
     fraction("power", power)
     fraction("level", level)
+    numbers(**sizes)
     if not all(0 < size < math.inf for size in sizes.values()):
         named = ", ".join(f"{name} = {size:g}" for name, size in sizes.items())
         raise UsageError(f"{named}; expected numbers above 0.")
@@ -65,6 +66,7 @@ def check_beyond(effect: float, beyond: float) -> None:
     Raises:
         UsageError: no number of runs shows that an effect is beyond a bar that it is not beyond.
     """
+    numbers(beyond=beyond)
     if not 0 <= beyond < effect:
         raise UsageError(
             f"effect = {effect:g}, beyond = {beyond:g}; expected a difference larger than the bar it is to be shown "

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cupel.spec.errors import UsageError
+from cupel.stats.checked import whole
 from cupel.stats.frame import Codes
 
 if TYPE_CHECKING:
@@ -67,9 +68,12 @@ def out_of_bootstrap(
         >>> len(train), 0.3 < len(test) / 1000 < 0.43, bool(np.intersect1d(train, test).size)
         (1000, True, False)
     """
+    num = whole("num", num)
+    seed = whole("seed", seed)
     members = _classes(examples)
     n = sum(part.size for part in members)
-    n_train = n if n_train is None else n_train
+    n_train = n if n_train is None else whole("n_train", n_train)
+    n_test = None if n_test is None else whole("n_test", n_test)
     if num < 1 or n < 2 or n_train < 1 or (n_test is not None and not 1 <= n_test < n):
         raise UsageError(
             f"{n} examples, num = {num}, n_train = {n_train}, n_test = {n_test}; expected at least 2 examples, 1 "
@@ -85,10 +89,13 @@ def _classes(examples: int | ArrayLike) -> list[Codes]:
     """Indices of the examples of each class; one class where there are no labels."""
     if isinstance(examples, int | np.integer):
         return [np.arange(int(examples), dtype=np.intp)]
-    labels = np.asarray(examples)
+    try:
+        labels = np.asarray(examples)
+        _, codes = np.unique(labels, return_inverse=True)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"`examples` has labels that cannot be sorted ({error}); expected one kind of them.") from None
     if labels.ndim != 1:
         raise UsageError(f"`examples` has shape {labels.shape}; expected their number, or one label for each.")
-    _, codes = np.unique(labels, return_inverse=True)
     order = np.argsort(codes, kind="stable").astype(np.intp)
     return np.split(order, np.cumsum(np.bincount(codes))[:-1])
 

@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cupel.spec.errors import UsageError
-from cupel.stats.checked import Floats, fraction, series
+from cupel.stats.checked import Floats, fraction, series, truth, whole
 from cupel.stats.frame import frame_of
 from cupel.stats.interval import Interval
 from cupel.stats.note import Note
@@ -164,6 +164,8 @@ def paired_difference(
         (0.02, 0.041, 0.125)
     """
     fraction("level", level)
+    seed = whole("seed", seed)
+    truth("paired", paired)
     first, second, notes = _known(series("a", a), series("b", b), paired=paired)
     if paired:
         return _paired(first, second, level, seed, notes)

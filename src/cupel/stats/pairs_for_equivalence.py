@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 
 from cupel.spec.errors import UsageError
+from cupel.stats.checked import numbers
 from cupel.stats.equivalence_power import equivalence_power
 from cupel.stats.noncentral_power import check_plan, smallest_n
 
@@ -62,5 +63,6 @@ def check_inside(effect: float, rope: float) -> None:
     Raises:
         UsageError: no number of runs shows that it is.
     """
+    numbers(effect=effect)
     if not abs(effect) < rope:
         raise UsageError(f"effect = {effect:g}, rope = {rope:g}; expected a true difference inside the region.")

@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from cupel.spec.errors import UsageError
-from cupel.stats.checked import Floats
+from cupel.stats.checked import Floats, chosen
 from cupel.stats.cv_limit import cv_limit
 from cupel.stats.frame import Codes, Frame, frame_of
 from cupel.stats.note import Note
@@ -149,7 +149,8 @@ def pilot_spread(frame: Frame, *, methods: Sequence[str] | None = None) -> Pilot
     """
     table = results(frame)
     if methods is not None:
-        table = table.select(np.isin(table.method.codes, [table.method_index(name) for name in methods]))
+        codes = [table.method_index(name) for name in chosen("methods", methods)]
+        table = table.select(np.isin(table.method.codes, codes))
     _refuse_budgets(table)
     present = table.select(table.ok)
     sd, df = _within(present)

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cupel.spec.errors import UsageError
-from cupel.stats.checked import Floats, positive
+from cupel.stats.checked import Floats, floats, positive
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -97,12 +97,7 @@ def plan_repeats(pilot: ArrayLike, costs_s: ArrayLike | None = None) -> RepeatPl
 
 
 def _checked(pilot: ArrayLike) -> Floats:
-    try:
-        data: Floats = np.asarray(pilot, dtype=np.float64)
-    except ValueError as error:
-        raise UsageError(
-            f"The pilot is ragged ({error}); expected the same repetitions everywhere: cut the rest."
-        ) from error
+    data = floats("pilot", pilot)
     if data.ndim < 1 or min(data.shape) < 2 or not np.all(np.isfinite(data)):
         raise UsageError(f"The pilot has shape {data.shape}; expected finite numbers, at least 2 at each level.")
     return data

@@ -53,7 +53,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 import numpy as np
 
 from cupel.spec.errors import UsageError
-from cupel.stats.checked import Floats, fraction, series
+from cupel.stats.checked import Floats, fraction, series, truth
 from cupel.stats.frame import frame_of
 from cupel.stats.interval import Interval
 from cupel.stats.note import Note
@@ -180,6 +180,7 @@ def prob_outperform(
             f"better = {better!r}, interval = {interval!r}; expected 'higher' or 'lower', and one of "
             f"{', '.join(_PAIRED)}."
         )
+    truth("paired", paired)
     if not paired and interval != "exact":
         raise UsageError(f"interval = {interval!r} is for pairs, and paired = False; leave `interval` out.")
     points = _points("a", a, better), _points("b", b, better)

@@ -42,6 +42,7 @@ from typing import Any
 import numpy as np
 
 from cupel.spec.errors import UnknownNameError, UsageError
+from cupel.stats.checked import chosen
 from cupel.stats.frame import Frame, frame_of
 from cupel.stats.holm import holm
 from cupel.stats.interval import Interval
@@ -195,10 +196,8 @@ def probability_of_improvement(
     """
     plan = resampling(resample)
     table = score_table(frame, better)
-    names = table.methods if methods is None else tuple(methods)
+    names = chosen("methods", table.methods if methods is None else methods, least=2)
     codes = [table.method_index(name) for name in names]
-    if len(set(names)) < max(2, len(names)):
-        raise UsageError(f"methods = {names}; expected two different methods or more.")
     higher = is_higher_better(table)
     sides = [_oriented(strata(table, code, failed_as=math.nan), higher=higher) for code in codes]
     handled = "beaten by every run that did not fail, and tie with one that did"

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from cupel.spec.errors import UsageError
-from cupel.stats.checked import Floats
+from cupel.stats.checked import Floats, chosen
 from cupel.stats.critical_difference import CriticalDifference, critical_difference
 from cupel.stats.frame import Frame, frame_of
 from cupel.stats.mixed.contrasts import Contrasts, contrasts
@@ -76,7 +76,7 @@ def published_metafeature(frame: Frame, pair: tuple[str, str]) -> PublishedMetaf
     table = results(frame)
     if table.better is None:
         raise UsageError("Which direction is better? Say it: better='lower' or better='higher'.")
-    codes = [table.method_index(name) for name in pair]
+    codes = [table.method_index(name) for name in chosen("pair", pair, least=2, most=2)]
     table = table.select(table.ok & np.isin(table.method.codes, codes))
     wins = _wins(table, pair)
     formula = "wins ~ task + budget" if len(set(wins["budget"])) > 1 else "wins ~ task"

@@ -52,7 +52,7 @@ import numpy as np
 
 from cupel.spec.errors import UsageError
 from cupel.stats.bradley_terry import covariance, reachable, strengths
-from cupel.stats.checked import Floats, fraction
+from cupel.stats.checked import Floats, fraction, whole
 from cupel.stats.frame import Frame, frame_of
 from cupel.stats.interval import Interval
 from cupel.stats.note import Note
@@ -157,6 +157,7 @@ def ratings(
         (('a', 'b'), [1190.8, 1000.0])
     """
     fraction("level", level)
+    seed = whole("seed", seed)
     outcomes = pairwise_outcomes(frame, better)
     names = outcomes.table.methods
     anchor_idx = None if anchor is None else outcomes.table.method_index(anchor)

@@ -34,7 +34,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from cupel.spec.errors import UsageError
-from cupel.stats.checked import fraction
+from cupel.stats.checked import fraction, whole
 
 Unit = Literal["runs", "tasks"]
 FEWEST_TASKS = 5
@@ -73,10 +73,8 @@ class Resample:
                 "with its runs: what other tools call resampling runs and tasks)."
             )
         fraction("level", self.level)
-        if self.num < FEWEST_RESAMPLES:
-            raise UsageError(f"num = {self.num} resamples; expected at least {FEWEST_RESAMPLES}.")
-        if self.seed < 0:
-            raise UsageError(f"seed = {self.seed}; expected a whole number of at least 0.")
+        object.__setattr__(self, "num", whole("num", self.num, least=FEWEST_RESAMPLES))
+        object.__setattr__(self, "seed", whole("seed", self.seed))
 
     @property
     def scope(self) -> str:

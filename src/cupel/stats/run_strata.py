@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from cupel.spec.errors import UsageError
-from cupel.stats.checked import Floats
+from cupel.stats.checked import Floats, floats
 from cupel.stats.frame import Codes, Factor, Frame
 from cupel.stats.note import Note
 from cupel.stats.one_budget import at_one_budget
@@ -251,7 +251,7 @@ def _arrays(frame: Frame) -> dict[str, Floats] | None:
         return None
     if not all(isinstance(part, np.ndarray) and part.ndim > 1 for part in frame.values()):
         return None
-    arrays = {str(name): np.asarray(part, dtype=np.float64) for name, part in frame.items()}
+    arrays = {str(name): floats(str(name), part) for name, part in frame.items()}
     bad = next((f"{name} {part.shape}" for name, part in arrays.items() if part.ndim != 2 or not part.size), None)
     if bad is not None:
         raise UsageError(f"An array has shape {bad}; expected (runs, tasks). Hand over one checkpoint at a time.")

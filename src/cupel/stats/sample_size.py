@@ -41,7 +41,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel.spec.errors import UsageError
-from cupel.stats.checked import Floats, fraction
+from cupel.stats.checked import Floats, fraction, number
 from cupel.stats.frame import frame_of
 from cupel.stats.meaningful import GAMMA
 from cupel.stats.note import Note
@@ -131,7 +131,7 @@ def sample_size(
     """
     fraction("alpha", alpha)
     fraction("beta", beta)
-    if not 0.5 < gamma <= 1 or design not in UNITS:
+    if not 0.5 < number("gamma", gamma) <= 1 or design not in UNITS:
         raise UsageError(
             f"gamma = {gamma}, design = {design!r}; expected above 0.5 to 1, and one of {', '.join(UNITS)}."
         )

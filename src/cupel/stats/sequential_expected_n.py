@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from cupel.spec.errors import UsageError
 from cupel.stats.beta_mixture import Alternative, log_evidence, win_counts
-from cupel.stats.checked import Floats, fraction
+from cupel.stats.checked import Floats, ends, fraction, number, whole
 from cupel.stats.frame import frame_of
 from cupel.stats.note import Note
 
@@ -129,7 +129,8 @@ def sequential_expected_n(
         (33.9, 63)
     """
     fraction("level", level)
-    if not 0 <= p <= 1 or not 1 <= most <= MOST_ALLOWED or alternative not in {"two-sided", "A", "B"}:
+    most = whole("most", most)
+    if not 0 <= number("p", p) <= 1 or not 1 <= most <= MOST_ALLOWED or alternative not in {"two-sided", "A", "B"}:
         raise UsageError(
             f"p = {p}, most = {most}, alternative = {alternative!r}; expected a share from 0 to 1, 1 to {MOST_ALLOWED} "
             "pairs, and 'two-sided', 'A' or 'B'."
@@ -165,7 +166,7 @@ def checked_region(region: tuple[float, float] | None) -> tuple[float, float] | 
     """
     if region is None:
         return None
-    low, high = (float(end) for end in region)
+    low, high = ends("region", region)
     if not 0 < low < 0.5 < high < 1:
         raise UsageError(
             f"region = {region}; expected two shares of wins with one half between them, such as (0.45, 0.55), or None."

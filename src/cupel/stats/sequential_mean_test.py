@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cupel.spec.errors import UsageError
-from cupel.stats.checked import Floats
+from cupel.stats.checked import Floats, ends
 from cupel.stats.confidence_sequence import ConfidenceSequence, confidence_sequence, finite_values
 from cupel.stats.first_sufficient import MOST_MORE, first_sufficient, more_pairs_text
 from cupel.stats.frame import frame_of
@@ -152,7 +152,7 @@ def sequential_mean_test(
         ('supported', 5)
     """
     verdict(None, bar=bar, rope=rope)
-    if bounds is not None and not bounds[0] < 0 < bounds[1]:
+    if bounds is not None and not ends("bounds", bounds)[0] < 0 < ends("bounds", bounds)[1]:
         raise UsageError(f"bounds = {bounds}; expected bounds of a difference, with 0 between them, such as (-1, 1).")
     found = confidence_sequence(x, kind="t" if bounds is None else "betting", level=level, bounds=bounds)
     values, num_failed = finite_values(x)

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cupel.spec.errors import UsageError
-from cupel.stats.checked import Floats, series
+from cupel.stats.checked import Floats, numbers, series, whole
 from cupel.stats.frame import frame_of
 from cupel.stats.note import Note
 
@@ -123,7 +123,9 @@ def signed_rank_rope(
         >>> round(found.p_x_larger, 2)
         0.94
     """
+    seed = whole("seed", seed)
     difference, num_failed = _differences(x, y)
+    numbers(rope=rope)
     if variant not in PRIOR or not 0 <= rope < math.inf:
         raise UsageError(f"variant = {variant!r}, rope = {rope}; expected 'signed-rank' or 'sign', rope at least 0.")
     if variant == "sign":

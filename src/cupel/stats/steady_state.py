@@ -37,7 +37,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from cupel.stats.checked import Floats, positive
+from cupel.spec.errors import UsageError
+from cupel.stats.checked import Floats, numbers, positive
 from cupel.stats.pelt import MIN_SIZE, pelt
 
 if TYPE_CHECKING:
@@ -90,13 +91,16 @@ def steady_state(seconds: ArrayLike, *, penalty: float | None = None, tolerance:
         (all of it when there is only one step).
 
     Raises:
-        UsageError: when a time is not a finite number above zero.
+        UsageError: when a time is not a finite number above zero, or an option is out of range.
 
     Cost: 40 ms for 2000 steps or more (longer series are averaged in at most 2000 blocks first).
 
     Source: Barrett et al. (2017).
     """
     x = np.log(positive("seconds", seconds))
+    numbers(penalty=1.0 if penalty is None else penalty, tolerance=tolerance)
+    if (penalty is not None and not 0 < penalty < math.inf) or not 0 <= tolerance < math.inf:
+        raise UsageError(f"penalty = {penalty}, tolerance = {tolerance}; expected numbers above 0, or None and 0.01.")
     n = x.size
     first = min(1, max(n - 1, 0))
     if n < FEWEST_STEPS:

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cupel.spec.errors import UsageError
-from cupel.stats.checked import Floats, fraction, positive
+from cupel.stats.checked import Floats, fraction, numbers, positive, whole
 from cupel.stats.launch_interval import LaunchEstimate, estimate_from_logs
 from cupel.stats.student import t_quantile
 
@@ -73,6 +73,7 @@ def stein_plan(pilot_rates: ArrayLike, *, width: float, level: float = 0.95) -> 
     """
     logs, sd = _pilot(pilot_rates)
     fraction("level", level)
+    numbers(width=width)
     if not 0 < width < math.inf:
         raise UsageError(f"`width` is {width}; expected a relative width above 0, such as 0.02 for -1 % to +1 %.")
     half = math.log1p(width / 2)
@@ -99,6 +100,7 @@ def stein_interval(rates: ArrayLike, pilot_n: int, *, level: float = 0.95) -> La
     """
     logs = np.log(positive("rates", rates))
     fraction("level", level)
+    pilot_n = whole("pilot_n", pilot_n)
     if not 2 <= pilot_n <= logs.size:
         raise UsageError(
             f"`pilot_n` is {pilot_n} of {logs.size} launches; expected at least 2 and at most all of them."

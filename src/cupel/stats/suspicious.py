@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cupel.spec.errors import UsageError
-from cupel.stats.checked import Floats, series
+from cupel.stats.checked import Floats, floats, number, series, whole
 from cupel.stats.note import Note
 
 if TYPE_CHECKING:
@@ -51,11 +51,14 @@ def suspicious(
         for ramps in fewer than 8 steps.
 
     Raises:
-        UsageError: when the shapes do not fit.
+        UsageError: when the shapes do not fit, or an option is out of range.
 
     Source: rule R6.
     """
     work, time = matched(items, seconds)
+    start = whole("start", start)
+    if peak_rate is not None and not number("peak_rate", peak_rate) > 0:
+        raise UsageError(f"peak_rate = {peak_rate}; expected items per second above 0, or None.")
     notes: list[Note | None] = []
     fair = np.isfinite(work) & np.isfinite(time) & (work >= 0) & (time > 0)
     ok = fair & (work > 0)
@@ -68,7 +71,7 @@ def suspicious(
         )
         notes.append(Note("not finite", text))
     if losses is not None:
-        notes.append(_bad_loss(series("losses", losses)))
+        notes.append(_bad_loss(_of_each_step(losses, time.size)))
     rates = work[ok] / time[ok]
     body = rates[min(int(ok[:start].sum()), max(rates.size - 1, 0)) :]
     if body.size:
@@ -83,11 +86,18 @@ def matched(items: ArrayLike, seconds: ArrayLike) -> tuple[Floats, Floats]:
         UsageError: when the lengths differ or there is no step.
     """
     time = series("seconds", seconds)
-    work: Floats = np.asarray(items, dtype=np.float64)
+    work = floats("items", items)
     work = np.full(time.shape, float(work)) if work.ndim == 0 else series("items", work)
     if work.size != time.size or time.size == 0:
         raise UsageError(f"items has {work.size} steps, seconds {time.size}; expected the same number, at least one.")
     return work, time
+
+
+def _of_each_step(losses: ArrayLike, num_steps: int) -> Floats:
+    values = series("losses", losses)
+    if values.size != num_steps:
+        raise UsageError(f"losses has {values.size} steps, seconds {num_steps}; expected the same number.")
+    return values
 
 
 def mann_kendall(x: Floats) -> tuple[float, float]:

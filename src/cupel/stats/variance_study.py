@@ -48,6 +48,7 @@ from cupel.stats.results import results
 from cupel.stats.rows import Results
 from cupel.stats.spread_interval import any_sd_interval, normal_sd_interval, sd_of_sd
 
+TOTAL = "all"
 NAMES = ("varied", "source")
 """Columns that may say which source was varied, where none is named."""
 
@@ -140,7 +141,7 @@ def variance_study(
     frame: Frame,
     *,
     varied: str | None = None,
-    total: str = "all",
+    total: str = TOTAL,
     n_test: int | Mapping[str, int] | None = None,
     level: float = 0.95,
 ) -> VarianceStudy:
@@ -171,6 +172,8 @@ def variance_study(
     """
     fraction("level", level)
     table, source = _read(frame, varied)
+    if total != TOTAL and total not in source.levels:
+        raise UnknownNameError("source", str(total), source.levels)
     rows: list[SourceSpread] = []
     notes = list(table.warnings)
     for m, method in enumerate(table.methods):

@@ -22,9 +22,11 @@ Psychological and Personality Science 8, 355-362 (equivalence).
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from cupel.spec.errors import UsageError
+from cupel.stats.checked import numbers
 from cupel.stats.interval import Interval
 
 Verdict = Literal["supported", "contradicted", "equivalent", "undecided"]
@@ -51,8 +53,11 @@ def verdict(
     Raises:
         UsageError: when the bar is negative or the region is not above 0.
     """
-    if bar < 0 or (rope is not None and not rope > 0):
+    numbers(bar=bar, rope=1.0 if rope is None else rope)
+    if not 0 <= bar < math.inf or (rope is not None and not 0 < rope < math.inf):
         raise UsageError(f"bar = {bar}, rope = {rope}; expected a bar of at least 0 and a region above 0, or None.")
+    if scale not in ("linear", "log"):
+        raise UsageError(f"scale = {scale!r}; expected 'linear' for a difference or 'log' for a ratio.")
     if interval is None:
         return "undecided"
     none, beyond = (0.0, bar) if scale == "linear" else (1.0, 1.0 + bar)
