@@ -62,3 +62,13 @@ def test_what_cannot_carry_the_question_is_refused():
         method_contrasts(long(rng.normal(size=(2, 3, 3))))
     with pytest.raises(UsageError, match="one method only"):
         method_contrasts(long(rng.normal(size=(1, 6, 3))))
+
+
+def test_a_scope_that_there_is_not_is_refused() -> None:
+    table = {
+        "method": ["a", "b"] * 6,
+        "task": [t for t in "uvwxyz" for _ in "ab"],
+        "value": [float(k) for k in range(12)],
+    }
+    with pytest.raises(UnknownNameError, match="No scope named 'these tasks'"):
+        method_contrasts(table, scope="these tasks")  # type: ignore[arg-type]

@@ -3,8 +3,9 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.stats import binomtest
 
-from cupel.spec.errors import UnknownNameError
+from cupel.spec.errors import UnknownNameError, UsageError
 from cupel.stats.task_average import task_average
 
 rng = np.random.default_rng(3)
@@ -76,6 +77,48 @@ def test_nothing_repeated_is_no_interval():
     assert "nothing was repeated" in task_average(long(rng.normal(size=(2, 5, 1)))).text()
 
 
+def test_a_single_run_borrows_a_spread_with_its_degrees_of_freedom():
+    """One run against several is Student's test, whose degrees of freedom are those of the several."""
+    several = [1.0, 2.0, 4.0, 4.5]
+    row = task_average({"method": ["a"] * 4 + ["b"], "task": ["x"] * 5, "value": [*several, 7.0]}).rows[0]
+    spread = np.std(several, ddof=1)
+    assert row.se == pytest.approx(spread * math.sqrt(1 / 4 + 1))
+    assert row.df == pytest.approx(3)
+
+
+def test_a_single_pair_borrows_from_pairs_and_not_from_runs():
+    # x: pairs that differ by 1, 3, 1, 3; y: one pair; z: runs without a common seed, which spread far wider
+    frame = {
+        "method": ["a", "b"] * 5 + ["a", "a", "b", "b"],
+        "task": ["x"] * 8 + ["y"] * 2 + ["z"] * 4,
+        "seed": [0, 0, 1, 1, 2, 2, 3, 3, 0, 0, 5, 6, 7, 8],
+        "value": [1.0, 0.0, 3.0, 0.0, 1.0, 0.0, 3.0, 0.0, 9.0, 2.0, 0.0, 100.0, 0.0, 100.0],
+    }
+    row = task_average(frame).rows[0]
+    assert (row.num_tasks, row.estimate) == (3, (2 + 7 + 0) / 3)  # z counts, though its runs are no pairs
+    of_pairs = 4 / 3 * (1 / 4 + 1)
+    assert row.se == pytest.approx(math.sqrt(of_pairs + 5000 / 2 + 5000 / 2) / 3)
+    assert row.df == pytest.approx((of_pairs + 5000) ** 2 / (of_pairs**2 / 3 + 2500**2 / 1 + 2500**2 / 1))
+
+
+@pytest.mark.slow
+def test_the_level_holds_where_some_tasks_have_one_run():
+    """Spreads that are borrowed are no data of their own: taken for such, twice as many false alarms were raised."""
+    alarms = [_has_false_alarm(np.random.default_rng(seed)) for seed in range(NUM)]
+    assert binomtest(sum(alarms), NUM, 0.05, alternative="greater").pvalue > 0.01
+
+
+NUM = 600
+
+
+def _has_false_alarm(draw):
+    """Five methods that are alike on five tasks, one to three runs of each: whether some pair is separated."""
+    cells = [(m, t, s) for m in range(5) for t in range(5) for s in range(draw.choice([1, 1, 2, 3]))]
+    m, t, s = np.array(cells).T
+    frame = {"method": m.tolist(), "task": t.tolist(), "seed": s.tolist(), "value": draw.normal(size=len(m)).tolist()}
+    return bool(np.nanmin([row.p for row in task_average(frame).rows]) < 0.05)
+
+
 def test_a_task_that_one_method_lacks_is_left_out():
     frame = long(rng.normal(size=(2, 3, 4)))
     keep = [not (m == "m1" and t == "t2") for m, t in zip(frame["method"], frame["task"], strict=True)]
@@ -91,3 +134,11 @@ def test_the_priorband_study(priorband):
         columns={"normalized_regret": "value"})).rows if (r.a, r.b) == ("HB", "PB"))  # fmt: skip
     assert row.estimate == pytest.approx(difference.mean(axis=1).mean())
     assert row.se == pytest.approx(math.sqrt((difference.var(axis=1, ddof=1) / 50).sum()) / 24)
+
+
+def test_a_level_in_percent_and_a_table_of_several_budgets_are_refused() -> None:
+    table = {"method": ["a", "b"] * 4, "task": [1, 1, 2, 2] * 2, "value": [float(k) for k in range(8)]}
+    with pytest.raises(UsageError, match="`level` is 95"):
+        task_average(table, level=95)
+    with pytest.raises(UsageError, match="several budgets"):
+        task_average(table | {"budget": [1] * 4 + [2] * 4})

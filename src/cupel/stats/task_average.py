@@ -2,13 +2,15 @@
 
 Formula
     For each task the difference of two methods' means, by pairs of runs
-    with the same seed where seeds are shared; D is their plain average over
-    the T tasks that both were run on.
+    with the same seed where they share seeds on that task; D is their plain
+    average over the T tasks that both were run on.
         Var(D) = (1 / T^2) sum over tasks of s_t^2 / n_t   (paired), or
                  (1 / T^2) sum of (s_A^2 / n_A + s_B^2 / n_B)
     with each task's own spread, and Welch-Satterthwaite degrees of freedom.
     A task with one run has no spread of its own and takes the mean spread of
-    the others; without any repeats there is no interval. Holm over pairs.
+    the others (of pairs, or of runs), which is then counted with the weight
+    that it has in all; without any repeats there is no interval. Holm over
+    pairs.
 
 Source: Welch (1947), Biometrika 34, 28-35; Satterthwaite (1946).
 """
@@ -17,11 +19,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cupel.stats.checked import Floats
+from cupel.stats.checked import Floats, fraction
 from cupel.stats.frame import Frame, frame_of
 from cupel.stats.holm import holm
 from cupel.stats.interval import Interval
@@ -29,7 +31,10 @@ from cupel.stats.note import Note
 from cupel.stats.results import results
 from cupel.stats.rows import Results
 from cupel.stats.student import p_words, t_p_value, t_quantile
-from cupel.stats.task_model import is_shared
+from cupel.stats.task_model import is_shared, refuse_few
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -110,12 +115,15 @@ def task_average(frame: Frame, *, against: str | None = None, level: float = 0.9
         The differences.
 
     Raises:
+        UsageError: one method only, several budgets, or a level that is no fraction.
         UnknownNameError: there is no such method.
 
     Source: Welch (1947).
     """
+    fraction("level", level)
     table = results(frame)
     ok = table.select(table.ok)
+    refuse_few(ok, "tasks")
     seeds = ok.seed
     is_paired = seeds is not None and is_shared(ok, seeds)
     control = None if against is None else ok.method_index(against)
@@ -132,33 +140,30 @@ def task_average(frame: Frame, *, against: str | None = None, level: float = 0.9
         half = t_quantile(own, df) * se if df > 0 else math.nan
         interval = Interval(d - half, d + half, level, "Welch, Bonferroni") if math.isfinite(half) else None
         rows.append(AveragedDifference(ok.methods[i], ok.methods[j], d, se, df, q, p, interval, tasks, runs))
-    how = f"mean over tasks of {'paired ' if is_paired else ''}differences, Welch; Holm over {len(rows)} pairs"
+    together = f"; Holm over {len(rows)} pairs" if len(rows) > 1 else ""
+    how = f"mean over tasks of {'paired ' if is_paired else ''}differences, Welch{together}"
     return TaskAverage(tuple(rows), is_paired, how, "these tasks", tuple(table.warnings))
 
 
 def _pair(table: Results, pair: tuple[int, int], *, is_paired: bool) -> tuple[float, float, float, int, int]:
     """Estimate, standard error, degrees of freedom, tasks and runs of one pair of methods."""
-    means, variances, counts, free = [], [], [], []
+    means, variances, counts, paired = [], [], [], []
     for task in range(len(table.tasks)):
         own = table.task.codes == task
         a, b = (own & (table.method.codes == m) for m in pair)
-        sides = _paired(table, a, b) if is_paired else (table.value[a], table.value[b])
-        if is_paired and len(sides[0]):
-            differences = sides[0] - sides[1]
-            parts = [(differences, 1.0)]
-        else:
-            parts = [(sides[0], 1.0), (sides[1], -1.0)]
+        sides = _paired(table, a, b) if is_paired else (table.value[:0], table.value[:0])
+        parts = [(sides[0] - sides[1], 1.0)] if sides[0].size else [(table.value[a], 1.0), (table.value[b], -1.0)]
         if any(x.size == 0 for x, _ in parts):
             continue
         means.append(sum(sign * float(x.mean()) for x, sign in parts))
         for x, _ in parts:
             variances.append(float(x.var(ddof=1)) if x.size > 1 else math.nan)
             counts.append(x.size)
-            free.append(x.size - 1)
+            paired.append(len(parts) == 1)
     if not means:
         return math.nan, math.nan, math.nan, 0, 0
     estimate, num_tasks = float(np.mean(means)), len(means)
-    error, df = _error(np.array(variances), np.array(counts), np.array(free))
+    error, df = _error(np.array(variances), np.array(counts), np.array(paired))
     return estimate, error / num_tasks, df, num_tasks, int(sum(counts))
 
 
@@ -177,17 +182,22 @@ def _paired(table: Results, a: Any, b: Any) -> tuple[Floats, Floats]:
     return sums[0][1][both] / sums[0][0][both], sums[1][1][both] / sums[1][0][both]
 
 
-def _error(variances: Floats, counts: Floats, free: Floats) -> tuple[float, float]:
-    """Root of the summed variances of means, and degrees of freedom; NaN where nothing was repeated."""
+def _error(variances: Floats, counts: Floats, is_pair: NDArray[np.bool_]) -> tuple[float, float]:
+    """Root of the summed variances of means, and degrees of freedom; NaN where nothing was repeated.
+
+    A spread that is borrowed is a sum of those it is borrowed from: each counts once, with all of its weight.
+    """
     known = ~np.isnan(variances)
     if not known.any():
         return math.nan, math.nan
-    pooled = float(np.average(variances[known], weights=free[known]))
-    filled = np.where(known, variances, pooled) / counts
-    total = float(filled.sum())
+    free = counts - 1
+    weight = np.where(known, 1 / counts, 0.0)
+    for kind in (True, False):
+        lacks = ~known & (is_pair == kind)
+        lenders = known & (is_pair == kind) if np.any(known & (is_pair == kind)) else known
+        weight[lenders] += free[lenders] / free[lenders].sum() * (1 / counts[lacks]).sum()
+    parts = weight[known] * variances[known]
+    total = float(parts.sum())
     if total == 0:
         return math.nan, math.nan
-    spread = float((filled[known] ** 2 / free[known]).sum())
-    if not known.all():  # borrowed spreads are known as well as those they come from
-        spread += float(filled[~known].sum()) ** 2 / float(free[known].sum())
-    return math.sqrt(total), total**2 / spread
+    return math.sqrt(total), total**2 / float((parts**2 / free[known]).sum())

@@ -78,8 +78,6 @@ def task_model(frame: Frame, *, scope: Scope = "population", reml: bool = True) 
         UsageError: fewer than 5 tasks for the scope `population`; one method only; several budgets.
         UnknownNameError: there is no such scope.
     """
-    if scope not in get_args(Scope):
-        raise UnknownNameError("scope", scope, get_args(Scope))
     table = results(frame)
     table = table.select(table.ok)
     refuse_few(table, scope)
@@ -114,7 +112,10 @@ def refuse_few(table: Results, scope: Scope) -> None:
 
     Raises:
         UsageError: one method only, several budgets, or fewer than 5 tasks for claims about tasks like these.
+        UnknownNameError: there is no such scope.
     """
+    if scope not in get_args(Scope):
+        raise UnknownNameError("scope", str(scope), get_args(Scope))
     if len(table.methods) < 2:
         name = f"{table.methods[0]!r} in {table.wherever(range(table.n))}" if table.methods else "none"
         raise UsageError(
