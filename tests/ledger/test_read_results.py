@@ -41,6 +41,7 @@ def test_an_unknown_reader_is_answered_with_the_close_ones(tmp_path: Path) -> No
         ("a.h5", b"\x89HDF\r\n\x1a\n\x00\x00", "an HDF5 file"),
         ("a.db", b"SQLite format 3\x00" + bytes(100), "an SQLite database"),
         ("a.bin", bytes(range(256)), "bytes that are no text"),
+        ("a.csv", b"method,value\na,1\n\x1b[31mb,2\n", r"text with the control character '\\x1b' in line 3"),
     ],
 )
 def test_a_file_that_nobody_recognises_is_described(name: str, content: bytes, found: str, tmp_path: Path) -> None:

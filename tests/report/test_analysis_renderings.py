@@ -112,6 +112,27 @@ def test_hostile_names_stay_names():
     assert len(list(csv.DictReader(io.StringIO(csv_renderer.render_analysis(answer))))) == 3
 
 
+def test_a_name_behind_the_end_of_a_row_is_no_option_of_it():
+    """`\\\\` followed by [ or * in the next line would be read as its spacing."""
+    text = latex.render_analysis(build_analysis(analyze(frame(methods=["[a]", "*b"]), better="higher")))
+    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert any("{[}a{]}" in row for row in rows)
+    assert not any(row.lstrip().startswith(("[", "*")) for row in rows)
+
+
+def test_no_control_character_of_a_name_reaches_the_terminal():
+    text = shown(build_analysis(analyze(frame(methods=["ok", "\x1b[31mred", "a\u202eb"]), better="higher")))
+    assert not re.search("[\x1b\u202e]", text)
+
+
+def test_bar_and_region_of_ratios_are_shown_in_percent():
+    table = frame().assign(value=lambda f: np.exp(f.value))
+    asked = Question(scale="log", bar=0.05, rope=0.02)
+    text = " ".join(shown(build_analysis(analyze(table, better="higher", question=asked))).split())
+    assert "better means better by more than 5" in text
+    assert re.search(r"more than 5(\.0)? ?%; within 2(\.0)? ?% is practically equal", text)
+
+
 def test_figures_are_there_where_there_is_something_to_show(document):
     assert list(analysis_figures(document)) == [
         "contrasts", "critical_difference", "ranks", "profile", "variance", "budget", "runs"

@@ -23,6 +23,8 @@ DELIMITERS = ",\t;|"
 _SAMPLE = 64 * 1024
 _SAMPLE_ROWS = 50
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+_MOST_STRAYS = 0.1
+"""Share of control characters up to which bytes are still a text, with something that does not belong into it."""
 _FRACTION = re.compile(r"[+-]?[0-9]*\.[0-9]+(?:[eE][+-]?[0-9]+)?")
 _EXCEL = re.compile(r"sep=([,;|\t])[\r\n]")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|$)")
@@ -75,6 +77,24 @@ def decode(data: bytes) -> tuple[str, str] | None:
             return text, ""
         return text, "The file is not UTF-8; it was read as Latin-1 (Windows-1252). Check names with accents."
     return None
+
+
+def control_character(data: bytes) -> str:
+    r"""Where a text has a character that no text has, in words; empty where the bytes are no text at all.
+
+    Example:
+        >>> control_character(b"method,value\na,1\n\x1b[31mb,2\n"), control_character(bytes(range(256)))
+        ("text with the control character '\\x1b' in line 3", '')
+    """
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return ""
+    found = list(_CONTROL.finditer(text))
+    if not found or len(found) > _MOST_STRAYS * len(text):
+        return ""
+    line = text.count("\n", 0, found[0].start()) + 1
+    return f"text with the control character {found[0].group()!r} in line {line}"
 
 
 def _encodings(data: bytes) -> Iterator[str]:

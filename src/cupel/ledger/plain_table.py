@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 INDEX = ""
 """The name of a column that has none: the row labels that pandas writes first."""
+_INDEX_READ_AGAIN = re.compile(r"Unnamed: \d+")
+"""What pandas calls that column when it reads and writes it again."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,10 @@ class PlainTable:
 
     def named(self) -> PlainTable:
         """The same with a name for each column: an index of numbers is left out, one of labels is called `index`."""
+        again = [n for n in self.columns if _INDEX_READ_AGAIN.fullmatch(n) and _counts_rows(self.columns[n])]
+        if again:
+            rest = {name: values for name, values in self.columns.items() if name not in again}
+            return PlainTable(rest, self.lines, self.notes).named()
         if INDEX not in self.columns:
             return self
         is_numbers = all(isinstance(value, int) for value in self.columns[INDEX])
@@ -36,3 +43,7 @@ class PlainTable:
             if key != INDEX or not is_numbers
         }
         return PlainTable(columns, self.lines, self.notes)
+
+
+def _counts_rows(values: Sequence[Any]) -> bool:
+    return all(value == k for k, value in enumerate(values))

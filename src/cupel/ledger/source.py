@@ -23,7 +23,7 @@ from cupel.ledger.array_files import MAGIC as NPY
 from cupel.ledger.array_files import is_npz, read_npy, read_npz
 from cupel.ledger.columnar import MAGIC as COLUMNAR
 from cupel.ledger.columnar import column_names, format_of, read_columnar
-from cupel.ledger.delimited import Layout, decode, layout_of, read_delimited
+from cupel.ledger.delimited import Layout, control_character, decode, layout_of, read_delimited
 from cupel.ledger.plain_table import PlainTable
 from cupel.spec.errors import UsageError
 
@@ -299,7 +299,7 @@ class Source:
             return f"an SQLite database with the tables {', '.join(sorted(self.db_tables)[:8]) or '(none can be read)'}"
         if self.kind == "binary":
             other = next((words for magic, words in _OTHERS if self._start.startswith(magic)), None)
-            return other or "bytes that are no text and begin like no format that is known"
+            return other or control_character(self.data) or "bytes that are no text and begin like no known format"
         return {
             "folder": "a folder", "empty": "an empty file", "npz": "an archive of arrays", "npy": "one array",
             "columnar": "a columnar file", "json lines": "one JSON object a line", "text": "text without columns",

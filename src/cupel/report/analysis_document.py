@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from cupel import __version__
-from cupel.report.words import p_text
+from cupel.report.words import p_text, plain
 from cupel.spec.results_table import ResultsTable
 from cupel.stats.analysis.analyze import Analysis
-from cupel.stats.analysis.design import Design, budgets_of, describe, design_notes
+from cupel.stats.analysis.design import Design, budgets_of, counted, describe, design_notes
 from cupel.stats.analysis.pairs import PairStatement
 from cupel.stats.critical_difference import unseparated_groups
 from cupel.stats.interval import Interval
@@ -113,6 +113,7 @@ def _design(design: Design) -> dict[str, Any]:
         "missing": [list(cell) for cell in design.missing],
         "num_seeds": design.num_seeds,
         "is_paired": design.is_paired,
+        "shares_splits": design.shares_splits,
         "hpo_runs": design.hpo_runs,
         "splits": design.splits,
         "budgets": list(design.budgets),
@@ -206,12 +207,12 @@ def _ranks(analysis: Analysis) -> dict[str, Any] | None:
 
 def _ranks_text(ranks: RankTest) -> str:
     """Order, test of equality, and what is not separated, a line each."""
-    order = ", ".join(f"{name} {rank:.2f}" for name, rank in zip(ranks.methods, ranks.mean_ranks, strict=True))
-    lines = [f"{order} (1 is best, {ranks.n} tasks)"]
+    order = ", ".join(f"{plain(name)} {rank:.2f}" for name, rank in zip(ranks.methods, ranks.mean_ranks, strict=True))
+    lines = [f"{order} (1 is best, {counted(ranks.n, 'task')})"]
     if ranks.p is not None:
         test = "signed ranks" if len(ranks.methods) == 2 else "Friedman"
         lines.append(f"that all are equal: p {p_text(ranks.p)} ({test}, {ranks.method})")
-    groups = "; ".join(" = ".join(group) for group in ranks.groups)
+    groups = "; ".join(" = ".join(map(plain, group)) for group in ranks.groups)
     lines.append(f"not separated ({ranks.posthoc}): {groups}" if groups else f"all are separated ({ranks.posthoc})")
     return "\n".join(lines)
 

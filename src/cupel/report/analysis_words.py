@@ -17,6 +17,7 @@ from cupel.report.words import (
     verdict_sign,
 )
 from cupel.spec.column_names import COLUMN_NAMES
+from cupel.spec.units import format_percent
 
 METHOD_HEADS = ("method", "mean", "interval", "IQM", "interval of IQM", "mean rank", "runs", "failed")
 PAIR_HEADS = ("pair", "gain", "interval", "p", "p alone", "in sd", "P(A>B)", "of P(A>B)", "verdict")
@@ -119,11 +120,12 @@ def separation_text(document: Document) -> str:
 def region_text(document: Document) -> str:
     """What bar and region of practical equivalence were declared."""
     bar, rope = finite(document.get("bar")), finite(document.get("rope"))
+    is_ratio = document.get("scale") == "log"
     parts = []
     if bar:
-        parts.append(f"better means better by more than {bar:g}")
+        parts.append(f"better means better by more than {format_percent(bar) if is_ratio else f'{bar:g}'}")
     if rope:
-        parts.append(f"within {rope:g} is practically equal")
+        parts.append(f"within {format_percent(rope) if is_ratio else f'{rope:g}'} is practically equal")
     return "; ".join(parts)
 
 

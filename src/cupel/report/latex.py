@@ -16,6 +16,7 @@ SPECIAL = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$", "—": "--", "×": r"$\times$",
     "−": "--", "±": r"$\pm$", "τ": r"$\tau$", "α": r"$\alpha$", "β": r"$\beta$", "λ": r"$\lambda$", "σ": r"$\sigma$",
     "µ": r"$\mu$", "≈": r"$\approx$", "▲": r"$\blacktriangle$", "…": r"\ldots{}", "·": r"$\cdot$",
+    "[": "{[}", "]": "{]}", "*": "{*}",  # behind the end of a row, [ and * would be read as its options
 }  # fmt: skip
 VERDICTS = {"supported": "better", "contradicted": "not better", "equivalent": "equivalent", "undecided": "undecided"}
 

@@ -54,6 +54,8 @@ SPREAD = frozenset(
     {"std", "stdev", "stddev", "sd", "sem", "se", "stderr", "ci", "ci95", "lower", "upper"}
     | {"iqr", "variance", "halfwidth", "q25", "q75", "p5", "p95", "lb", "ub"}
 )
+OVER_TASKS = frozenset({"average", "avg", "mean", "median", "rank", "overall", "wins", "total"})
+"""A task that is called so is a row of means, not a task."""
 MEAN = frozenset({"mean", "avg", "average"})
 MEANT_OTHERWISE = frozenset(
     {"absolute", "squared", "square", "iou", "ap", "precision", "rank", "reciprocal", "teacher"}

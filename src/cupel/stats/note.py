@@ -35,6 +35,8 @@ NoteCode = Literal[
     "overlapping splits",
     "ties",
     "shared runs",
+    "same methods",
+    "names",
     "no spread",
     # about a statement
     "singular fit",

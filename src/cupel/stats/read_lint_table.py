@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cupel.spec.column_names import COLUMN_NAMES
+from cupel.spec.column_names import COLUMN_NAMES, columns_named
 from cupel.spec.errors import UnknownNameError, UsageError
 from cupel.spec.results_table import ResultsTable
 from cupel.stats.frame import Column, Factor, Frame, columns_of
 from cupel.stats.lint_table import RUN_ROLES, SOURCES, Limits, LintTable, joined
-from cupel.stats.lint_words import MEAN, PARTS, RUN_LABELS, is_configuration, words_of
+from cupel.stats.lint_words import MEAN, OVER_TASKS, PARTS, RUN_LABELS, is_configuration, words_of
 from cupel.stats.long_form import LongForm, long_form
 from cupel.stats.measure import Measure, find_measures, split_by_part
 from cupel.stats.results import direction, results
@@ -23,8 +23,6 @@ from cupel.stats.rows import Results
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-OVER_TASKS = frozenset({"average", "avg", "mean", "median", "rank", "overall", "wins", "total"})
-"""A task that is called so is a row of means, not a task."""
 TOLD_APART = ("method", "task", "budget", *RUN_ROLES)
 
 
@@ -111,10 +109,9 @@ def _roles(given: Mapping[str, Column], told: Mapping[str, str], metric: str | N
         roles = dict(told)
     if metric is not None and metric in given and "value" not in roles:
         roles["value"] = metric
-    by_name = {name.lower().replace(" ", "_"): name for name in reversed(list(given))}
-    for role, aliases in COLUMN_NAMES.items():
+    for role in COLUMN_NAMES:
         taken = {part for name in roles.values() for part in (name, *name.split(JOINT))}
-        found = [by_name[alias] for alias in aliases if alias in by_name and by_name[alias] not in taken]
+        found = columns_named(role, [name for name in given if name not in taken])
         if found and role not in roles:
             roles[role] = JOINT.join(found) if role in TOLD_APART else found[0]
     return roles

@@ -3,14 +3,15 @@
 Rules
     One row is one measurement. Roles are found by the names below, or told
     (`columns={"method": "params.optimizer"}`); two columns that could both
-    fill a role are asked about, never guessed. `"task": "benchmark:prior"`
-    joins two columns to one label.
+    fill a role are asked about, never guessed, and so is a column such as
+    `iteration` that could number repeats or the progress of one run.
+    `"task": "benchmark:prior"` joins two columns to one label.
     A failure is a row: its status says so, or its value is missing, not
     finite, or a word such as `failed` or `OOM`. It stays in the table, is
     counted, and its value is unknown.
     Two rows with the same method, task, seed, budget, split, tuning run and
     repeat are refused: one of them would be counted twice. Rows without a
-    seed are repeats that are not paired.
+    seed are repeats that are not paired, also where other rows have one.
     Units must agree. Direction is declared, never guessed from a name.
 
 Source: rules of Cupel; column names of the tools that its readers know.
@@ -29,15 +30,24 @@ from cupel.spec.errors import UnknownNameError, UsageError
 from cupel.spec.results_table import ResultsTable
 from cupel.stats.frame import Column, Factor, Frame, columns_of
 from cupel.stats.note import Note
-from cupel.stats.roles import JOINT, find_roles, is_failed_status, numbers_of, role_factor
-from cupel.stats.rows import Better, Results
+from cupel.stats.refuse_duplicates import refuse_duplicates
+from cupel.stats.roles import (
+    JOINT,
+    begins_with_numbers,
+    find_roles,
+    holds_numbers,
+    is_failed_status,
+    numbers_of,
+    role_factor,
+)
+from cupel.stats.rows import MOST_ROWS_NAMED, Better, Results
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-KEY = ("method", "task", "seed", "budget", "split", "hpo_run", "rep")
-"""Roles that together tell one row from another."""
 FACTORS = ("method", "task", "seed", "hpo_run", "split", "rep")
+RUNS = ("seed", "hpo_run", "split", "rep")
+"""Roles that number runs: a row that names none is one by itself."""
 DIRECTIONS: dict[str, Better] = {
     **dict.fromkeys(("higher", "max", "maximize", "maximise", "up"), "higher"),
     **dict.fromkeys(("lower", "min", "minimize", "minimise", "down"), "lower"),
@@ -88,7 +98,7 @@ def results(
         table = _filtered(table, where)
     told = better or table.better or (source.better if source else "") or None
     table = replace(table, better=None if told is None else direction(told))
-    _refuse_duplicates(table)
+    refuse_duplicates(table)
     return replace(table, warnings=(*table.warnings, *failure_notes(table)))
 
 
@@ -123,14 +133,30 @@ def _of_metric(found: dict[str, Column], roles: dict[str, str], metric: str | No
     elif metric is not None and roles.get("value") != metric:
         raise UnknownNameError("metric", metric, _measured(found, roles))
     if "value" not in roles:
-        numbers = _measured(found, roles)
-        if len(numbers) != 1:
-            raise UsageError(
-                f"Which column holds the results? Columns of numbers: {', '.join(numbers) or 'none'}. "
-                "Say it: --metric NAME."
-            )
-        roles["value"] = numbers[0]
+        roles["value"] = _only_measure(found, roles)
     return found
+
+
+def _only_measure(found: Mapping[str, Column], roles: Mapping[str, str]) -> str:
+    """The only column that can hold the results: of numbers, or of what begins like a number (refused below)."""
+    numbers = _measured(found, roles)
+    taken = _parts(roles)
+    near = [name for name, c in found.items() if name not in taken and begins_with_numbers(c)]
+    if len(numbers or near) == 1:
+        return (numbers or near)[0]
+    hint = ""
+    if near and not numbers:
+        cell = next(value for value in found[near[0]].values if value is not None)
+        hint = (
+            f" {', '.join(near)} hold more than a number in a cell, such as {str(cell)!r}; expected one run per row, "
+            "with its number alone."
+        )
+    if len(numbers) > 1 and "seed" not in roles and not ("method" in roles and "task" in roles):
+        hint = f" If each of them is a {'task' if 'method' in roles else 'method'}: --reader wide_table."
+    raise UsageError(
+        f"Which column holds the results? Columns of numbers: {', '.join(numbers) or 'none'}. Say it: --metric NAME."
+        f"{hint}"
+    )
 
 
 LINE = "\x00line"
@@ -138,9 +164,16 @@ LINE = "\x00line"
 
 
 def _measured(found: Mapping[str, Column], roles: Mapping[str, str]) -> list[str]:
-    """Columns of numbers that fill no role but the value."""
-    taken = {part for role, name in roles.items() if role != "value" for part in (name, *name.split(JOINT))}
-    return [name for name, c in found.items() if name not in taken and c.is_numeric and not c.is_bool]
+    """Columns of numbers that fill no role but the value; where no run has a number, those that have nothing else."""
+    taken = _parts({role: name for role, name in roles.items() if role != "value"})
+    free = {name: c for name, c in found.items() if name not in taken and not c.is_bool}
+    with_numbers = [name for name, c in free.items() if holds_numbers(c)]
+    return with_numbers or [name for name, c in free.items() if c.is_numeric]
+
+
+def _parts(roles: Mapping[str, str]) -> set[str]:
+    """The columns that fill a role, alone or joined."""
+    return {part for name in roles.values() for part in (name, *name.split(JOINT))}
 
 
 def _rows(c: Column, keep: Any) -> Column:
@@ -160,9 +193,11 @@ def _assembled(found: dict[str, Column], roles: dict[str, str], source: ResultsT
     factors = {role: role_factor(found, roles[role]) if role in roles else None for role in FACTORS}
     for role in ("method", "task"):
         _refuse_missing(role, factors[role], lines, word)
-    budget = None
-    if "budget" in roles:
-        budget = numbers_of(found[roles["budget"]], lines, word)
+    notes = [Note("reader", text) for text in (source.notes if source is not None else ())]
+    for role in RUNS:
+        factors[role], told = _each_its_own(role, factors[role], lines, word)
+        notes += told
+    budget = _budget(found, roles, (value, factors["task"]), (lines, word)) if "budget" in roles else None
     taken = set(roles.values())  # the parts of a joined role stay columns of their own
     table = Results(
         method=factors["method"] or _one_level(n, "all"),
@@ -181,10 +216,54 @@ def _assembled(found: dict[str, Column], roles: dict[str, str], source: ResultsT
         else (),
         roles=roles,
         extra={name: c for name, c in found.items() if name not in taken},
+        warnings=tuple(notes),
     )
     unit, better = _only_one(table, found, "unit"), _only_one(table, found, "better")
-    table = replace(table, unit=unit or (source.unit if source else ""), better=direction(better) if better else None)
-    return replace(table, warnings=tuple(Note("reader", text) for text in (source.notes if source else ())))
+    return replace(table, unit=unit or (source.unit if source else ""), better=direction(better) if better else None)
+
+
+def _each_its_own(
+    role: str, factor: Factor | None, lines: NDArray[np.intp], word: str
+) -> tuple[Factor | None, list[Note]]:
+    """A factor in which a row without a label has one of its own, so that it stays a run; None where no row has one."""
+    if factor is None or not factor.levels:
+        return None, []
+    without = np.flatnonzero(factor.codes < 0)
+    if not without.size:
+        return factor, []
+    codes = factor.codes.copy()
+    codes[without] = len(factor.levels) + np.arange(without.size)
+    levels = (*factor.levels, *(f"none, {word} {lines[k]}" for k in without))
+    rows = f"{word}{'s' if without.size > 1 else ''} {', '.join(str(lines[k]) for k in without[:MOST_ROWS_NAMED])}"
+    more = f" and {without.size - MOST_ROWS_NAMED} more" if without.size > MOST_ROWS_NAMED else ""
+    has = "has" if without.size == 1 else "have"
+    text = f"{without.size} of {codes.size} rows {has} no {role} ({rows}{more}): each counts as a run of its own"
+    return Factor(codes, levels), [Note("unpaired", f"{text}, paired with no other")]
+
+
+def _budget(
+    found: Mapping[str, Column],
+    roles: Mapping[str, str],
+    of: tuple[NDArray[np.float64], Factor | None],
+    rows: tuple[NDArray[np.intp], str],
+) -> NDArray[np.float64] | None:
+    """The budgets; a failure without one failed at the largest of its task. None where no row has one."""
+    value, task = of
+    lines, word = rows
+    budget = numbers_of(found[roles["budget"]], lines, word)
+    unknown = np.flatnonzero(np.isnan(budget))
+    if unknown.size == budget.size:
+        return None
+    for row in unknown:
+        if np.isfinite(value[row]):
+            raise UsageError(
+                f"The {roles['budget']} is missing in {word} {lines[row]}, which has a value; expected a number in "
+                "every row, since it is read as the budget."
+            )
+        same = np.ones(budget.size, dtype=bool) if task is None else task.codes == task.codes[row]
+        near = budget[same & np.isfinite(budget)]
+        budget[row] = (near if near.size else budget[np.isfinite(budget)]).max()
+    return budget
 
 
 def _file_of_each(source: ResultsTable) -> list[str]:
@@ -252,42 +331,6 @@ def _matches(table: Results, name: str, wanted: Any) -> NDArray[np.bool_]:
     if str(wanted) not in factor.levels:
         raise UnknownNameError(f"value of {name}", str(wanted), factor.levels)
     return np.asarray(factor.codes == factor.levels.index(str(wanted)))
-
-
-def _refuse_duplicates(table: Results) -> None:
-    """Two rows that claim to be the same measurement; rows that nothing tells apart but repeats are let through."""
-    if table.seed is None and table.rep is None:
-        return
-    key = np.zeros(table.n, dtype=np.intp)
-    for role in KEY:
-        part = getattr(table, role)
-        if part is None:
-            continue
-        codes = np.unique(part, return_inverse=True)[1] if isinstance(part, np.ndarray) else part.codes
-        _, key = np.unique(key * (int(codes.max(initial=0)) + 2) + codes + 1, return_inverse=True)
-    first = np.unique(key, return_index=True)[1]
-    if first.size == table.n:
-        return
-    again = np.setdiff1d(np.arange(table.n), first)
-    two = [int(first[key[again[0]]]), int(again[0])]
-    roles = [role for role in KEY if getattr(table, role) is not None]
-    differ = [name for name, c in table.extra.items() if c.values[two[0]] != c.values[two[1]]]
-    hint = (
-        f"Columns that differ between them: {', '.join(differ)}; if one of them tells rows apart, join it: "
-        f"--map task={table.roles.get('task', 'task')}{JOINT}{differ[0]}"
-        if differ
-        else "Remove one of them, or number repeats in a column `rep`"
-    )
-    raise UsageError(
-        f"{table.wherever(two)} are duplicates: the same {', '.join(roles)} ({_cell(table, two[0])}); "
-        f"{again.size} rows repeat one before them. {hint}."
-    )
-
-
-def _cell(table: Results, index: int) -> str:
-    names = [table.methods[table.method.codes[index]], table.tasks[table.task.codes[index]]]
-    names += [f"seed {table.seed.labels()[index]}"] if table.seed is not None else []
-    return ", ".join(names)
 
 
 def failure_notes(table: Results) -> Iterator[Note]:

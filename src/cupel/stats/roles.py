@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cupel.spec.column_names import COLUMN_NAMES
+from cupel.spec.column_names import COLUMN_NAMES, columns_named
 from cupel.spec.errors import UnknownNameError, UsageError
 from cupel.stats.checked import Floats
 from cupel.stats.frame import Column, Factor, column, factorize
@@ -17,11 +18,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FAILED_WORDS = frozenset(
-    {"", "-", "na", "n/a", "nan", "none", "null", "inf", "-inf", "+inf", "infinity", "fail", "failed", "failure"}
-    | {"error", "oom", "timeout", "timed out", "crash", "crashed", "killed", "diverged", "missing"}
+    {"", "-", "--", "---", "–", "—", "?", "na", "n/a", "n.a.", "#n/a", "#na", "#div/0!", "#num!", "#value!", "#ref!"}
+    | {"nan", "none", "null", "inf", "-inf", "+inf", "infinity", "fail", "failed", "failure", "error", "missing"}
+    | {"oom", "out of memory", "cuda out of memory", "timeout", "timed out", "crash", "crashed", "killed", "diverged"}
+    | {"aborted", "cancelled", "canceled", "dnf"}
 )
 OK_WORDS = frozenset({"", "ok", "complete", "completed", "finished", "success", "succeeded", "done", "passed"})
+TRUTH_WORDS = {"true": 1.0, "false": 0.0}
 JOINT = ":"
+_AS_WRITTEN = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]{0,14})(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*%?")
+_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:[,.'\u2019 \u00a0\u2009\u202f][0-9]{3})+(?:[.,][0-9]+)?")
+_SPREAD = re.compile(r"[+-]?[0-9][0-9.,eE]*\s*(?:%\s*)?(?:±|\+/?-|\().*")
+_WITH_UNIT = re.compile(r"[+-]?[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?\s*([^\W\d_][\w/%.]*)")
 
 
 def find_roles(columns: Mapping[str, Column], told: Mapping[str, str], metric: str | None) -> dict[str, str]:
@@ -48,7 +56,7 @@ def find_roles(columns: Mapping[str, Column], told: Mapping[str, str], metric: s
         roles["value"] = metric
         taken.add(metric)
     for role in COLUMN_NAMES:
-        found = None if role in roles else _by_alias(role, [c for c in columns if c not in taken])
+        found = None if role in roles else _by_alias(role, {n: c for n, c in columns.items() if n not in taken})
         if found is not None:
             roles[role] = found
     return roles
@@ -60,16 +68,26 @@ def _is_word_of(columns: Mapping[str, Column], roles: Mapping[str, str], metric:
     return name is not None and metric in columns[name].as_factor.levels
 
 
-def _by_alias(role: str, names: Iterable[str]) -> str | None:
-    candidates = [name for name in names if name.lower().replace(" ", "_") in COLUMN_NAMES[role]]
+def _by_alias(role: str, columns: Mapping[str, Column]) -> str | None:
+    """The column whose name says a role; of several that tell the same rows apart the first that is no mere id."""
+    named = columns_named(role, columns)
+    candidates = [name for name in columns if name in named]
     exact = [name for name in candidates if name.lower() == role]
     if len(exact) == 1 or len(candidates) <= 1:
         return next(iter(exact or candidates), None)
+    if _say_the_same([columns[name].as_factor for name in candidates]):
+        return next((name for name in candidates if not name.lower().endswith("id")), candidates[0])
     raise UsageError(
         f"Several columns could be the {role}: {', '.join(candidates)}. Say which: --map {role}={candidates[0]} "
         f'(in Python: columns={{"{role}": "{candidates[0]}"}}), '
         f"or join them: --map {role}={JOINT.join(candidates[:2])}."
     )
+
+
+def _say_the_same(factors: Sequence[Factor]) -> bool:
+    """Whether the levels of factors go together one to one, so that each of them tells the same rows apart."""
+    pairs = np.unique(np.stack([factor.codes for factor in factors]), axis=1)
+    return pairs.shape[1] > 1 and all(np.unique(codes).size == pairs.shape[1] for codes in pairs)
 
 
 def role_factor(columns: Mapping[str, Column], name: str) -> Factor:
@@ -100,26 +118,84 @@ def numbers_of(values: Column, lines: NDArray[np.intp], where: str) -> Floats:
     """
     if values.factor is None:
         return np.where(np.isfinite(values.values), values.values, np.nan)
-    factor = values.factor
+    factor = values.factor.observed()
+    said = [level.strip().lower() for level in factor.levels]
+    known = [k for k, word in enumerate(said) if word not in FAILED_WORDS]
+    if known and all(said[k] in TRUTH_WORDS for k in known):
+        return np.array([*(TRUTH_WORDS.get(word, math.nan) for word in said), math.nan])[factor.codes]
     parsed = [_number(level) for level in factor.levels]
+    rows = np.unique(factor.codes[factor.codes >= 0], return_index=True)[1]
+    first = np.flatnonzero(factor.codes >= 0)[rows].tolist()
 
-    def first_row(k: int) -> str:
-        return f"{where} {int(lines[np.flatnonzero(factor.codes == k)[0]])} has {factor.levels[k]!r}"
+    def named(k: int) -> str:
+        return f"{where} {int(lines[first[k]])} has {factor.levels[k]!r}"
 
-    if None in parsed:
-        raise UsageError(
-            f"{values.name}: {first_row(parsed.index(None))}; expected a number, or a word for a failure such as "
-            "'failed'. Correct it, or say in a column `status` which rows failed."
-        )
+    bad = sorted((k for k, number in enumerate(parsed) if number is None), key=lambda k: first[k])
+    if bad:
+        raise UsageError(_no_number(values.name, factor.levels, (known, bad), named))
     numbers = [math.nan if number is None else number for number in parsed]
-    known = [k for k, number in enumerate(numbers) if not math.isnan(number)]
-    signed = [k for k in known if factor.levels[k].strip().endswith("%")]
+    known = sorted((k for k in known if not math.isnan(numbers[k])), key=lambda k: first[k])
+    signed = [k for k in known if said[k].endswith("%")]
     if signed and len(signed) < len(known):
         plain = next(k for k in known if k not in signed)
-        raise UsageError(
-            f"Units are mixed in {values.name}: {first_row(signed[0])}, {first_row(plain)}. Write all in the same unit."
-        )
+        raise UsageError(_mixed(values.name, named(signed[0]), named(plain)))
     return np.array([*numbers, math.nan])[factor.codes]
+
+
+def holds_numbers(values: Column) -> bool:
+    """Whether a column holds numbers, maybe with percent signs or words for a failure among them; not truth values.
+
+    Example:
+        >>> from cupel.stats.frame import columns_of
+        >>> columns = columns_of({"acc": ["0.9", "OOM"], "id": ["0012", "0013"], "empty": [None, None]})
+        >>> [holds_numbers(c) for c in columns.values()]
+        [True, False, False]
+    """
+    if values.factor is None:
+        return not values.is_bool and not bool(np.isnan(values.values).all())
+    said = [level.strip() for level in values.factor.observed().levels]
+    numbers = [text for text in said if text.lower() not in FAILED_WORDS]
+    return bool(numbers) and all(map(_AS_WRITTEN.fullmatch, numbers))
+
+
+def begins_with_numbers(values: Column) -> bool:
+    """Whether most cells of a column of text begin like a number: values with something beside them."""
+    levels = [] if values.factor is None else values.factor.observed().levels
+    cells = [text for level in levels if (text := level.strip()).lower() not in FAILED_WORDS]
+    with_digit = [text for text in cells if text.lstrip("+-.")[:1].isdigit() and not _AS_WRITTEN.fullmatch(text)]
+    return 2 * len(with_digit) > len(cells)
+
+
+def _no_number(
+    name: str, levels: Sequence[str], which: tuple[Sequence[int], Sequence[int]], named: Callable[[int], str]
+) -> str:
+    """What is wrong with a column in which some values are no numbers, and what to do; `which`: values, bad ones."""
+    known, bad = which
+    units = {k: match[1] for k in bad if (match := _WITH_UNIT.fullmatch(levels[k].strip()))}
+    if len(units) == len(bad):
+        other = next((k for k in bad if units[k] != units[bad[0]]), None)
+        other = next((k for k in known if k not in units), None) if other is None else other
+        if other is not None:
+            return _mixed(name, named(bad[0]), named(other))
+        return (
+            f"{name}: {named(bad[0])}; expected a number without its unit. Write the unit into a column `unit`, and "
+            "the numbers alone here."
+        )
+    text = levels[bad[0]].strip()
+    if _SPREAD.fullmatch(text):
+        return (
+            f"{name}: {named(bad[0])}, a mean with its spread; a comparison needs the single runs, one per row. "
+            "cupel lint reads such a table, too."
+        )
+    hint = " Write numbers without a mark between thousands." if _THOUSANDS.fullmatch(text) else ""
+    return (
+        f"{name}: {named(bad[0])}; expected a number, or a word for a failure such as 'failed'.{hint} Correct it, or "
+        "say in a column `status` which rows failed."
+    )
+
+
+def _mixed(name: str, one: str, other: str) -> str:
+    return f"Units are mixed in {name}: {one}, {other}. Write all in the same unit."
 
 
 def _number(text: str) -> float | None:

@@ -129,6 +129,9 @@ def test_percent_signs_reach_the_statistics_as_they_stand(tmp_path: Path) -> Non
 def test_an_index_of_numbers_is_left_out_and_one_of_names_is_kept(tmp_path: Path) -> None:
     assert list(read(tmp_path, ",method,value\n0,adam,1\n1,sgd,2\n").columns) == ["method", "value"]
     assert read(tmp_path, ",method,value\nx,adam,1\ny,sgd,2\n").columns["index"] == ["x", "y"]
+    again = read(tmp_path, "Unnamed: 0,method,Unnamed: 0.1,value\n0,adam,7,1\n1,sgd,8,2\n")
+    assert list(again.columns) == ["method", "Unnamed: 0.1", "value"]
+    assert list(read(tmp_path, "Unnamed: 0,method\n3,adam\n1,sgd\n").columns) == ["Unnamed: 0", "method"]
     assert list(read(tmp_path, "method,value,\nadam,1,\nsgd,2,\n").columns) == ["method", "value"]
 
 

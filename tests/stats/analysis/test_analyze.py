@@ -164,6 +164,69 @@ def test_what_cannot_be_answered_is_refused_with_what_to_do(table):
         analyze(table(), better="higher", question=Question(level=1.5))
 
 
+def test_gaps_are_said_with_what_they_do_to_the_answer(table):
+    frame = table()
+    lacks = (frame.method == "m2") & frame.task.isin(["t4", "t5", "t6", "t7"])
+    text = next(n.text for n in analyze(frame[~lacks], better="higher").warnings if n.code == "missing cells")
+    assert "and 1 more: m0 and m2 share 4 tasks only (and 1 other pair share few)" in text
+    text = next(n.text for n in analyze(frame[3:], better="higher").warnings if n.code == "few runs")
+    assert text.startswith("2 to 5 runs per method and task say little")
+
+
+def test_the_scope_rests_on_the_tasks_that_methods_share(table):
+    frame = table(shape=(2, 8, 4))
+    frame = frame[~((frame.method == "m1") & (frame.task > "t3"))]
+    answer = analyze(frame, better="higher")
+    assert answer.scope == "these tasks"
+    assert any("4 tasks on which two methods have values cannot carry" in note.text for note in answer.warnings)
+    with pytest.raises(UsageError, match="needs at least 5 tasks to compare on; the table has 4 tasks on which two"):
+        analyze(frame, better="higher", question=Question(scope="population"))
+
+
+def test_names_that_may_be_mistakes_are_said(table):
+    frame = table()
+    frame["method"] = frame["method"].replace({"m1": "M0"})
+    frame["task"] = frame["task"].replace({"t0": "Average"})
+    said = [note.text for note in analyze(frame, better="higher").warnings if note.code == "names"]
+    assert "M0 and m0 are read as different methods" in said[0]
+    assert "Average is called like a summary of the other tasks" in said[1]
+    assert "names" not in codes(analyze(table(), better="higher"))
+
+
+def test_methods_without_values_and_columns_without_a_method_are_refused(table):
+    frame = table(shape=(2, 6, 2))
+    frame.loc[frame.method == "m1", "value"] = np.nan
+    with pytest.raises(UsageError, match=r"m0 alone has values: all runs of m1 failed \(rows 12, 13, 14"):
+        analyze(frame, better="higher")
+    frame = table(shape=(2, 6, 2)).rename(columns={"method": "net", "seed": "k"}).assign(task="t")
+    with pytest.raises(UsageError, match=r"No column was read as the method\. Columns without a role: net, k\."):
+        analyze(frame, metric="value", better="higher")
+
+
+def test_a_method_and_its_copy(table):
+    frame = table(shape=(3, 7, 3))
+    frame.loc[frame.method == "m1", "value"] = frame.loc[frame.method == "m0", "value"].to_numpy()
+    for better in ("higher", "lower"):
+        answer = analyze(frame, better=better)
+        pair = next(p for p in answer.pairs if {p.a, p.b} == {"m0", "m1"})
+        assert str(pair.estimate) == "0.0"  # what arithmetic leaves over of a difference is none, and has no sign
+        assert any("m0 and m1 have the same value in every run" in note.text for note in answer.warnings)
+    with pytest.raises(UsageError, match="m0 and m1 have the same value in every run; there is nothing to compare"):
+        analyze(frame[frame.method != "m2"], better="higher")
+    assert "same methods" not in codes(analyze(table(), better="higher"))
+
+
+@pytest.mark.parametrize("wrong", [{"bar": math.nan}, {"bar": math.inf}, {"rope": math.inf}, {"rope": math.nan}])
+def test_bars_that_cannot_be_are_refused(table, wrong):
+    with pytest.raises(UsageError, match="expected a bar of at least 0 and a rope above 0"):
+        analyze(table(), better="higher", question=Question(**wrong))
+
+
+def test_shared_splits_are_a_pairing_of_their_own(table):
+    on_splits = table().rename(columns={"seed": "fold"})
+    assert "on shared splits" in analyze(on_splits, better="higher").design.text()
+
+
 def test_the_answer_depends_on_nothing_but_table_and_question(table):
     frame = table()
     before, state = frame.copy(), np.random.get_state()[1].copy()  # noqa: NPY002  the global generator must stand still

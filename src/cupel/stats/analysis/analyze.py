@@ -29,7 +29,16 @@ import numpy as np
 
 from cupel.spec.errors import UsageError
 from cupel.stats.aggregate import Aggregate, aggregate
-from cupel.stats.analysis.design import Design, budgets_of, describe, design_notes
+from cupel.stats.analysis.design import (
+    MOST_NAMED,
+    Design,
+    budgets_of,
+    counted,
+    describe,
+    design_notes,
+    num_comparable,
+    same_methods,
+)
 from cupel.stats.analysis.pairs import PairStatement, Plan, pair_statements
 from cupel.stats.analysis.settle import Regions
 from cupel.stats.budget_windows import BudgetWindows, budget_windows
@@ -167,12 +176,8 @@ def analyze(
         raise UsageError(f"Which direction of {whole.metric!r} is better? Say it: --better higher or --better lower.")
     _refuse_extremes(whole)
     table, budgets = at_one_budget(whole), budgets_of(whole)
-    notes: list[Note] = []
-    scope: Scope = asked.scope or ("population" if len(table.tasks) >= FEWEST_TASKS else "tasks")
-    if asked.scope is None and scope == "tasks":
-        tasks = f"{len(table.tasks)} task{'s' if len(table.tasks) > 1 else ''}"
-        text = f"{tasks} cannot carry a claim about tasks like these (at least {FEWEST_TASKS} can)"
-        notes.append(Note("few tasks", f"{text}: the answer is for these tasks alone"))
+    _refuse_without_values(table)
+    scope, notes = _scope(table, asked.scope)
     refuse_few(table.select(table.ok), scope)
     scaled = _on_scale(table, asked)
     found = method_contrasts(scaled, scope=scope, against=asked.against, level=asked.level)
@@ -185,7 +190,7 @@ def analyze(
     told = [
         note for note in (*table.warnings, *found.warnings) if note.code != "failures"
     ]  # counted below, at the budget
-    notes += [*([tuning] if tuning else []), *design_notes(table, design), *told]
+    notes += [*([tuning] if tuning else []), *design_notes(table, design, scope), *told]
     windows, why = _windows(whole, order, scope) if len(budgets) > 1 and table.budget is not None else (None, ())
     return Analysis(
         question=replace(asked, scope=scope),
@@ -205,9 +210,48 @@ def analyze(
     )
 
 
+def _refuse_without_values(table: Results) -> None:
+    """A table in which no column says the method, or in which fewer than two methods have values."""
+    if len(table.methods) == 1 and table.roles and "method" not in table.roles:
+        names = ", ".join(table.extra) or "none"
+        raise UsageError(
+            f"No column was read as the method. Columns without a role: {names}. Say which: --map method=COLUMN (in "
+            "Python: columns={'method': 'COLUMN'})."
+        )
+    with_values = table.select(table.ok).methods
+    if len(with_values) < 2 <= len(table.methods):
+        failed = [name for name in table.methods if name not in with_values]
+        only = f"{with_values[0]} alone has values: " if with_values else ""
+        raise UsageError(
+            f"{only}all runs of {', '.join(failed[:MOST_NAMED])}{', ...' if len(failed) > MOST_NAMED else ''} failed "
+            f"({table.wherever(np.flatnonzero(~table.ok))}); a comparison of values needs 2 methods that have some."
+        )
+    if any(set(group) == set(with_values) for group in same_methods(table)):
+        raise UsageError(
+            f"{' and '.join(with_values[:MOST_NAMED])} have the same value in every run; there is nothing to compare. "
+            "Check that each ran with its own setting, and that none is a copy of another."
+        )
+
+
+def _scope(table: Results, asked: Scope | None) -> tuple[Scope, list[Note]]:
+    """What the answer is for: tasks like these where the tasks that methods share are enough for that, and said."""
+    number = num_comparable(table)
+    has_more = len(table.tasks) > number
+    words = f"{counted(number, 'task')}{' on which two methods have values' if has_more else ''}"
+    if asked == "population" and number < FEWEST_TASKS <= len(table.tasks):
+        raise UsageError(
+            f"A claim about tasks like these needs at least {FEWEST_TASKS} tasks to compare on; the table has {words}. "
+            "Ask about these tasks alone: --scope tasks (in Python: scope='tasks')."
+        )
+    if asked is not None or number >= FEWEST_TASKS:
+        return asked or "population", []
+    text = f"{words} cannot carry a claim about tasks like these (at least {FEWEST_TASKS} can)"
+    return "tasks", [Note("few tasks", f"{text}: the answer is for these tasks alone")]
+
+
 def _check(asked: Question) -> None:
     fraction("level", asked.level)
-    if asked.bar < 0 or (asked.rope is not None and not asked.rope > 0):
+    if not 0 <= asked.bar < math.inf or (asked.rope is not None and not 0 < asked.rope < math.inf):
         raise UsageError(f"bar = {asked.bar}, rope = {asked.rope}; expected a bar of at least 0 and a rope above 0.")
     if asked.rope is not None and asked.bar > 0 and asked.rope > asked.bar:
         raise UsageError(f"rope = {asked.rope} is wider than bar = {asked.bar}; expected a rope within the bar.")
@@ -232,8 +276,8 @@ def _on_scale(table: Results, asked: Question) -> Results:
     bad = np.flatnonzero(table.ok & (table.value <= 0))
     if bad.size:
         raise UsageError(
-            f"scale 'log' needs values above 0; {table.wherever(bad)} have {table.value[bad[0]]:g} and the like. "
-            "Take scale 'linear'."
+            f"scale 'log' needs values above 0; {table.wherever(bad)} {'have' if bad.size > 1 else 'has'} "
+            f"{table.value[bad[0]]:g}{' and the like' if bad.size > 1 else ''}. Take scale 'linear'."
         )
     with np.errstate(invalid="ignore"):
         return replace(table, value=np.log(table.value))

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from cupel.stats.lint_words import OVER_TASKS, words_of
 from cupel.stats.note import Note
 from cupel.stats.results import failure_notes
 from cupel.stats.rows import Results
-from cupel.stats.task_model import is_shared
+from cupel.stats.task_model import FEWEST_TASKS, Scope, is_shared
 
 FEW_RUNS = 3
 MIXED_RATIO = (50.0, 200.0)
 """Ratio of values of one task that points to fractions beside percentages."""
 SCALE_RATIO = 10.0
 """Ratio of the spreads of tasks from which the widest ones decide a plain mean."""
+MOST_NAMED = 3
+LEAST_SAME = 5
+"""Different values from which two methods that have the same ones are one, twice."""
+BETWEEN = re.compile(r"(?<=\w)[\s_-]+(?=\w)")
 SHARED_RUNS = 0.5
 """Share of equal values between two tasks from which their runs are the same."""
 
@@ -34,6 +40,7 @@ class Design:
         missing: (method, task) of cells without a row.
         num_seeds: distinct seeds; 0 without such a column.
         is_paired: whether runs of different methods share seeds.
+        shares_splits: whether runs of different methods share splits.
         hpo_runs: distinct tuning runs; 0 without such a column.
         splits: distinct splits; 0 without such a column.
         budgets: all budgets in the table.
@@ -52,6 +59,7 @@ class Design:
     missing: tuple[tuple[str, str], ...]
     num_seeds: int
     is_paired: bool
+    shares_splits: bool
     hpo_runs: int
     splits: int
     budgets: tuple[float, ...]
@@ -71,13 +79,22 @@ class Design:
         """The design in one line."""
         low, high = self.runs
         runs = f"{low}" if low == high else f"{low} to {high}"
-        pairing = "paired by seed" if self.is_paired else "not paired"
-        gaps = f", {len(self.missing)} cells missing" if self.missing else ""
-        plural = "" if high == 1 else "s"
+        pairing = "paired by seed" if self.is_paired else "on shared splits" if self.shares_splits else "not paired"
+        gaps = f", {counted(len(self.missing), 'cell')} missing" if self.missing else ""
         return (
-            f"{len(self.methods)} methods × {len(self.tasks)} tasks × {runs} run{plural}, {pairing}{gaps}, "
-            f"{sum(self.failed.values())} failures"
+            f"{counted(len(self.methods), 'method')} × {counted(len(self.tasks), 'task')} × {runs} "
+            f"run{'' if high == 1 else 's'}, {pairing}{gaps}, {counted(sum(self.failed.values()), 'failure')}"
         )
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things.
+
+    Example:
+        >>> counted(1, "task"), counted(3, "task")
+        ('1 task', '3 tasks')
+    """
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def budgets_of(table: Results) -> tuple[float, ...]:
@@ -112,6 +129,7 @@ def describe(table: Results, budgets: tuple[float, ...], better: str) -> Design:
         missing=tuple(missing),
         num_seeds=levels(table.seed),
         is_paired=table.seed is not None and is_shared(table, table.seed),
+        shares_splits=table.split is not None and is_shared(table, table.split),
         hpo_runs=levels(table.hpo_run),
         splits=levels(table.split),
         budgets=budgets,
@@ -123,19 +141,30 @@ def describe(table: Results, budgets: tuple[float, ...], better: str) -> Design:
     )
 
 
-def design_notes(table: Results, design: Design) -> Iterator[Note]:
-    """What in the design a reader of the answer must know."""
-    if design.missing:
-        some = ", ".join(f"{m} on {t}" for m, t in design.missing[:3])
-        more = f" and {len(design.missing) - 3} more" if len(design.missing) > 3 else ""
-        yield Note("missing cells", f"no rows for {some}{more}: methods are compared on the tasks that they share")
+def num_comparable(table: Results) -> int:
+    """Tasks on which at least two methods have values: the others tell nothing of differences."""
+    ok = table.select(table.ok)
+    return int(np.sum((ok.counts() > 0).sum(axis=0) > 1))
+
+
+def design_notes(table: Results, design: Design, scope: Scope | None = None) -> Iterator[Note]:
+    """What in the design a reader of the answer must know; `scope` where there is an answer."""
+    yield from _missing_notes(design, scope)
     yield from failure_notes(table)
     yield from _failure_notes(table)
-    if 1 < design.runs[0] < FEW_RUNS or design.runs == (1, 1):
-        runs = "one run" if design.runs == (1, 1) else f"{design.runs[0]} runs"
+    low, high = design.runs
+    if low < FEW_RUNS:
+        runs = "one run" if high == 1 else f"{low} to {high} runs" if low < high else f"{low} runs"
+        borrowed = "; where there is one, its spread is taken from the other tasks" if scope == "tasks" else ""
         yield Note(
-            "few runs", f"{runs} per method and task say little of how runs vary; take at least {FEW_RUNS}, better 5"
+            "few runs",
+            f"{runs} per method and task {'says' if high == 1 else 'say'} little of how runs vary; take at least "
+            f"{FEW_RUNS}, better 5{borrowed if low == 1 < high else ''}",
         )
+    yield from _name_notes(design)
+    for group in same_methods(table):
+        text = f"{' and '.join(group[:MOST_NAMED])}{' and more' if len(group) > MOST_NAMED else ''}"
+        yield Note("same methods", f"{text} have the same value in every run: one is a copy, or both ran the same code")
     if design.splits > 1:
         text = (
             "runs on overlapping splits are not independent; for one task take corrected_t, which knows their overlap"
@@ -143,6 +172,59 @@ def design_notes(table: Results, design: Design) -> Iterator[Note]:
         yield Note("overlapping splits", text)
     yield from _scale_notes(table)
     yield from _shared_notes(table)
+
+
+def _missing_notes(design: Design, scope: Scope | None) -> Iterator[Note]:
+    """Cells without a row, and pairs of methods that share few tasks."""
+    if not design.missing:
+        return
+    some = ", ".join(f"{m} on {t}" for m, t in design.missing[:MOST_NAMED])
+    more = f" and {len(design.missing) - MOST_NAMED} more" if len(design.missing) > MOST_NAMED else ""
+    there = np.array(design.counts) > 0
+    shared = there.astype(int) @ there.T.astype(int)
+    few = [(design.methods[i], design.methods[j], int(shared[i, j])) for i, j in np.argwhere(shared < FEWEST_TASKS)
+           if i < j]  # fmt: skip
+    if scope != "population":
+        text = "methods are compared on the tasks that they share"
+    elif few:
+        a, b, number = few[0]
+        others = f" (and {counted(len(few) - 1, 'other pair')} share few)" if len(few) > 1 else ""
+        text = (
+            f"{a} and {b} share {counted(number, 'task')} only{others}, so that their difference rests on the model "
+            "and on other methods"
+        )
+    else:
+        text = "the model fills the gaps by what methods and tasks have in common elsewhere"
+    yield Note("missing cells", f"no rows for {some}{more}: {text}")
+
+
+def same_methods(table: Results) -> list[tuple[str, ...]]:
+    """Methods that have the very same values on each task, in groups; chance alone does not bring that about."""
+    groups: dict[bytes, list[str]] = {}
+    for method, name in enumerate(table.methods):
+        own = np.flatnonzero(table.ok & (table.method.codes == method))
+        order = own[np.lexsort((table.value[own], table.task.codes[own]))]
+        if np.unique(table.value[own]).size >= LEAST_SAME:
+            key = table.task.codes[order].astype(np.int64).tobytes() + (table.value[order] + 0.0).tobytes()
+            groups.setdefault(key, []).append(name)
+    return [tuple(group) for group in groups.values() if len(group) > 1]
+
+
+def _name_notes(design: Design) -> Iterator[Note]:
+    """Names that may be one by mistake two, and a task that is called like a summary of the others."""
+    for role, names in (("methods", design.methods), ("tasks", design.tasks)):
+        alike: dict[str, list[str]] = {}
+        for name in names:
+            alike.setdefault(BETWEEN.sub("", name.lower()), []).append(name)
+        twins = [" and ".join(group) for group in alike.values() if len(group) > 1]
+        if twins:
+            more = f" and {len(twins) - MOST_NAMED} more" if len(twins) > MOST_NAMED else ""
+            text = f"{', '.join(twins[:MOST_NAMED])}{more} are read as different {role}"
+            yield Note("names", f"{text}, although they differ in case, spaces or hyphens alone: are they the same?")
+    summaries = [name for name in design.tasks if words_of(name) and words_of(name) <= OVER_TASKS]
+    if summaries and len(design.tasks) > len(summaries):
+        text = f"{', '.join(summaries)} is called like a summary of the other tasks, and is counted as one more task"
+        yield Note("names", f"{text}: take its rows out")
 
 
 def _failure_notes(table: Results) -> Iterator[Note]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from cupel.stats.resample import Resample
 from cupel.stats.rows import Results
 from cupel.stats.task_model import cell_codes
 from cupel.stats.verdict import Verdict, verdict
+
+ROUNDING = 1e-14
+"""Differences smaller than this share of the largest value are none: they are left over by arithmetic."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,7 @@ def pair_statements(
     order, regions, scale, plan = about
     place = {name: k for k, name in enumerate(order)}
     sign = 1.0 if table.better == "higher" else -1.0
+    noise = ROUNDING * float(np.abs(table.value[table.ok]).max(initial=0.0)) if scale == "linear" else ROUNDING
     wins = probability_of_improvement(table, resample=plan.resample)
     size = (len(table.tasks), float(table.ok.sum()) / max(1, int((table.counts() > 0).sum())))
     spread = _run_spread(table, scale)
@@ -114,7 +118,7 @@ def pair_statements(
         turn = plan.against is None and place.get(row.a, 0) > place.get(row.b, 0)
         names = (row.b, row.a) if turn else (row.a, row.b)
         way = -sign if turn else sign
-        oriented = _oriented(row, way)
+        oriented = _oriented(row if abs(row.estimate) > noise else replace(row, estimate=0.0), way)
         judged = _ratio(oriented.interval) if scale == "log" else oriented.interval
         outcome = _verdict(judged, regions, scale)
         more = settle(oriented, found, size, regions) if outcome == "undecided" else SETTLED
@@ -127,7 +131,7 @@ def _oriented(row: MethodContrast, way: float) -> MethodContrast:
     interval = row.interval
     if interval is not None and way < 0:
         interval = Interval(-interval.high, -interval.low, interval.level, interval.method)
-    return MethodContrast(row.a, row.b, way * row.estimate, row.se, row.df, row.p, row.p_alone, interval)
+    return MethodContrast(row.a, row.b, way * row.estimate + 0.0, row.se, row.df, row.p, row.p_alone, interval)
 
 
 def _ratio(interval: Interval | None) -> Interval | None:
