@@ -120,9 +120,13 @@ def test_a_name_behind_the_end_of_a_row_is_no_option_of_it():
     assert not any(row.lstrip().startswith(("[", "*")) for row in rows)
 
 
-def test_no_control_character_of_a_name_reaches_the_terminal():
-    text = shown(build_analysis(analyze(frame(methods=["ok", "\x1b[31mred", "a\u202eb"]), better="higher")))
-    assert not re.search("[\x1b\u202e]", text)
+def test_control_characters_and_hidden_marks_of_names_reach_no_reader():
+    methods = ["\x1b[31mred", "a\u202eb", "ab", "a b", "a\tb"]
+    answer = build_analysis(analyze(frame(methods=methods), better="higher"))
+    renderings = [f.render_analysis(answer) for f in (analysis_markdown, analysis_page, latex)]
+    for text in (shown(answer), *renderings):
+        assert not re.search("[\x1b\u202e]", text)
+        assert "31mred" in text
 
 
 def test_bar_and_region_of_ratios_are_shown_in_percent():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cupel.report.curve_plot import CurveAxes
@@ -40,6 +40,18 @@ def _series(document: Document) -> dict[str, int]:
     return {plain(row["name"]): k for k, row in enumerate(document["methods"])}
 
 
+def _labels(names: Iterable[str]) -> dict[str, str]:
+    """Name to what is shown of it; names that differ in what is not shown are numbered."""
+    labels: dict[str, str] = {}
+    for name in names:
+        shown, count = plain(name), 1
+        while shown in labels.values():
+            count += 1
+            shown = f"{plain(name)} ({count})"
+        labels[name] = shown
+    return labels
+
+
 def _contrasts(document: Document) -> Drawing | None:
     pairs = document["pairs"][:MOST_PAIRS_DRAWN]
     if not pairs:
@@ -73,14 +85,16 @@ def _contrasts(document: Document) -> Drawing | None:
 
 def _means(document: Document) -> Drawing | None:
     """Means with bars over methods that are not separated; not against a baseline, where bars are not known."""
-    positions = {plain(row["name"]): finite(row["mean"]) for row in document["methods"]}
+    labels = _labels(row["name"] for row in document["methods"])
+    positions = {labels[row["name"]]: finite(row["mean"]) for row in document["methods"]}
     known = sum(value is not None for value in positions.values())
     if document["baseline"] or known < 2 or len(positions) > MOST_METHODS_DRAWN:
         return None
     axis = PositionAxis(
         label=f"mean {plain(document['metric'])} ({plain(document['scope'])})", better=document["better"], is_rank=False
     )
-    return critical_difference(positions, document["groups"], axis=axis, title="Means and what is not separated")
+    groups = [[labels[name] for name in group] for group in document["groups"]]
+    return critical_difference(positions, groups, axis=axis, title="Means and what is not separated")
 
 
 def _ranks(document: Document) -> Drawing | None:
@@ -92,8 +106,11 @@ def _ranks(document: Document) -> Drawing | None:
         words = f"CD = {ranks['critical_difference']:.2f} ({plain(ranks['posthoc'])})"
         distance = (float(ranks["critical_difference"]), words)
     axis = PositionAxis(label=f"mean rank over {ranks['num_tasks']} tasks", better="lower", is_rank=True)
+    labels = _labels(ranks["positions"])
+    positions = {labels[name]: rank for name, rank in ranks["positions"].items()}
+    groups = [[labels[name] for name in group] for group in ranks["groups"]]
     return critical_difference(
-        ranks["positions"], ranks["groups"], axis=axis, distance=distance, title="Mean ranks and what is not separated"
+        positions, groups, axis=axis, distance=distance, title="Mean ranks and what is not separated"
     )
 
 
