@@ -14,6 +14,7 @@ from cupel.spec.results_table import ResultsTable
 from cupel.stats.analysis.analyze import Analysis
 from cupel.stats.analysis.design import Design, budgets_of, counted, describe, design_notes
 from cupel.stats.analysis.pairs import PairStatement
+from cupel.stats.checked import exponential
 from cupel.stats.critical_difference import unseparated_groups
 from cupel.stats.interval import Interval
 from cupel.stats.one_budget import at_one_budget
@@ -136,8 +137,8 @@ def _methods(analysis: Analysis) -> list[dict[str, Any]]:
         row = next((r for r in analysis.aggregates.rows if r.name == name), None)
         rows.append({
             "name": name,
-            "mean": _known(math.exp(mean) if is_log else mean),
-            "mean_interval": [math.exp(x) for x in ends] if ends and is_log else ends,
+            "mean": _known(exponential(mean) if is_log else mean),
+            "mean_interval": [exponential(x) for x in ends] if ends and is_log else ends,
             "iqm": _known(row.estimate) if row else None,
             "iqm_interval": _ends(row.interval) if row else None,
             "mean_rank": _known(mean_ranks[name]) if name in mean_ranks else None,

@@ -79,7 +79,7 @@ def any_sd_interval(values: Floats, *, level: float) -> Interval | None:
     cut = int(n / (2 * math.sqrt(n - 4)))
     kept = np.sort(values)[cut : n - cut]
     middle = float(kept.mean()) if kept.size else float(np.median(values))
-    kurtosis = n * float(((values - middle) ** 4).sum()) / total**2
+    kurtosis = n * float((((values - middle) ** 2 / total) ** 2).sum())
     small = n / (n - z)
     se = small * math.sqrt(max(0.0, kurtosis - (n - 3) / n) / (n - 1))
     center = math.log(small * total / (n - 1))

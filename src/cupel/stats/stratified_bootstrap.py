@@ -123,8 +123,9 @@ def degrees_of_freedom(parts: list[tuple[Floats, Codes]]) -> float:
         The degrees of freedom; NaN where nothing varies.
     """
     total = sum(float(variance.sum()) for variance, _ in parts)
-    below = sum(float((variance**2 / (sizes - 1)).sum()) for variance, sizes in parts)
-    return total**2 / below if below > 0 else float("nan")
+    if not total > 0:
+        return float("nan")
+    return 1 / sum(float(((variance / total) ** 2 / (sizes - 1)).sum()) for variance, sizes in parts)
 
 
 def variances(influence: Floats, runs: Strata) -> Floats:

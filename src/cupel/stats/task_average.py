@@ -200,4 +200,4 @@ def _error(variances: Floats, counts: Floats, is_pair: NDArray[np.bool_]) -> tup
     total = float(parts.sum())
     if total == 0:
         return math.nan, math.nan
-    return math.sqrt(total), total**2 / float((parts**2 / free[known]).sum())
+    return math.sqrt(total), 1 / float(((parts / total) ** 2 / free[known]).sum())

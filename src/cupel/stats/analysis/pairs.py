@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cupel.stats.analysis.settle import SETTLED, Regions, Settle, settle
+from cupel.stats.checked import exponential
 from cupel.stats.interval import Interval
 from cupel.stats.method_contrasts import MethodContrast, MethodContrasts
 from cupel.stats.probability_of_improvement import ImprovementRow, probability_of_improvement
@@ -137,7 +138,7 @@ def _oriented(row: MethodContrast, way: float) -> MethodContrast:
 def _ratio(interval: Interval | None) -> Interval | None:
     if interval is None:
         return None
-    return Interval(math.exp(interval.low), math.exp(interval.high), interval.level, interval.method)
+    return Interval(exponential(interval.low), exponential(interval.high), interval.level, interval.method)
 
 
 def _verdict(interval: Interval | None, regions: Regions, scale: str) -> Verdict:
@@ -165,7 +166,7 @@ def _statement(
     return PairStatement(
         a=names[0],
         b=names[1],
-        estimate=math.exp(row.estimate) if scale == "log" else row.estimate,
+        estimate=exponential(row.estimate) if scale == "log" else row.estimate,
         interval=interval,
         p=row.p,
         p_alone=row.p_alone,

@@ -76,10 +76,10 @@ class Evaluation:
         self.sums = profile.sums
         self.factors = list(factors)
         self.inner = Elimination(profile.structure, factors)
-        start = self.inner.to_effects(self.sums.inner_fixed)
-        side = self.inner.border_side(start)
-        flat = self.sums.inner_fixed.reshape(-1, side.shape[-1])
-        left = self.sums.fixed - flat.T @ start.reshape(flat.shape)
+        begun = self.inner.to_half(self.sums.inner_fixed)
+        side = self.inner.border_side(self.inner.from_half(begun))
+        flat = begun.reshape(-1, side.shape[-1])
+        left = self.sums.fixed - flat.T @ flat
         self.log_determinant = self.inner.log_determinant
         if profile.structure.num_border:
             self._factorise()

@@ -1,11 +1,16 @@
 """The inner random effects, eliminated group by group.
 
-Notation, for one group: K products of its columns, S their relative
-covariance (of the effects, in units of the residual variance), C products
-with the border.
+Notation, for one group: K products of its columns, L a root of their
+relative covariance S = L L' (of the effects, in units of the residual
+variance), C products with the border.
+    M   = I + L' K L = R R'
+    T   = R^-1 L'               takes a right-hand side half way to effects
+    Psi = T' T = S (I + K S)^-1 takes it to effects
     F   = (I + K S)^-1          what is left of a right-hand side
-    Psi = S F                   takes a right-hand side to effects
-    log|I + K S|                its share of the determinant
+    log|M|                      its share of the determinant
+Psi itself is never formed where a group has several effects: where one term
+is nested in another K is singular, Psi has entries of the size of S along
+what K does not see, and sums with it lose as many digits as S is large.
 """
 
 from __future__ import annotations
@@ -61,17 +66,16 @@ class InnerStructure:
         shape = (self.num_border**2, self.num_groups)
         return csr_array((values[first] * values[second], (joint, rows[first])), shape=shape)
 
-    def covariance(self, factors: Sequence[Floats]) -> Floats:
-        """(N, m, m) relative covariance of the inner effects, or (1, m, m) where all groups have the same."""
-        covariances = {t: factors[t] @ factors[t].T for t in self.inner_terms}
+    def root(self, factors: Sequence[Floats]) -> Floats:
+        """(N, m, m) L, a root of the inner effects' covariance, or (1, m, m) where all groups have the same."""
         if self.is_one_term:
-            return covariances[self.inner_terms[0]][None]
+            return factors[self.inner_terms[0]][None]
         out = np.zeros((self.num_groups, self.size, self.size))
-        for t, covariance in covariances.items():
-            place = self.sums.places[t]
-            for a in range(len(covariance)):
-                for b in range(len(covariance)):
-                    out[place.group, place.slot + a, place.slot + b] = covariance[a, b]
+        for t in self.inner_terms:
+            place, factor = self.sums.places[t], factors[t]
+            for a in range(len(factor)):
+                for b in range(a + 1):
+                    out[place.group, place.slot + a, place.slot + b] = factor[a, b]
         return out
 
 
@@ -81,20 +85,31 @@ class Elimination:
     def __init__(self, structure: InnerStructure, factors: Sequence[Floats]) -> None:
         self.structure = structure
         inner = structure.sums.inner
-        covariance = structure.covariance(factors)
+        root = structure.root(factors)
         if structure.is_scalar:
-            one_plus = 1.0 + inner * covariance
-            self.left = 1.0 / one_plus
+            one_plus = 1.0 + inner * root**2
+            self.half: Floats = np.asarray(root / np.sqrt(one_plus))
+            self.left: Floats = 1.0 / one_plus
             self.log_determinant = float(np.log(one_plus).sum())
         else:
-            one_plus = np.eye(structure.size) + inner @ covariance
-            self.left = np.asarray(np.linalg.inv(one_plus), dtype=np.float64)
-            self.log_determinant = float(np.linalg.slogdet(one_plus)[1].sum())
-        self.psi: Floats = covariance * self.left if structure.is_scalar else covariance @ self.left
+            turned = root.transpose(0, 2, 1)
+            lower = np.linalg.cholesky(np.eye(structure.size) + turned @ inner @ root)
+            self.half = np.asarray(np.linalg.solve(lower, np.broadcast_to(turned, lower.shape)))
+            self.log_determinant = 2 * float(np.log(np.diagonal(lower, axis1=1, axis2=2)).sum())
+
+    def to_half(self, right: Floats) -> Floats:
+        """T times (N, m, c) right-hand sides."""
+        return np.asarray(self.half * right if self.structure.is_scalar else self.half @ right)
 
     def to_effects(self, right: Floats) -> Floats:
         """Psi times (N, m, c) right-hand sides."""
-        return np.asarray(self.psi * right if self.structure.is_scalar else self.psi @ right)
+        return self.from_half(self.to_half(right))
+
+    def from_half(self, half: Floats) -> Floats:
+        """T' times what T made of right-hand sides."""
+        if self.structure.is_scalar:
+            return np.asarray(self.half * half)
+        return np.asarray(self.half.transpose(0, 2, 1) @ half)
 
     def border_matrix(self) -> Floats:
         """(B, B) what is left of the border's products."""
@@ -103,11 +118,15 @@ class Elimination:
         if not structure.num_border:
             return border
         if structure.pairs is not None:
-            upper = np.asarray(structure.pairs @ self.psi[:, 0, 0]).reshape(border.shape)
+            upper = np.asarray(structure.pairs @ self.half[:, 0, 0] ** 2).reshape(border.shape)
             return np.asarray(border - upper - upper.T + np.diag(np.diag(upper)))
-        coupling = structure.coupling_groups
-        flat = coupling.reshape(-1, structure.num_border)
-        return np.asarray(border - flat.T @ self.to_effects(coupling).reshape(flat.shape))
+        half = self._half_coupling.reshape(-1, structure.num_border)
+        return np.asarray(border - half.T @ half)
+
+    @cached_property
+    def _half_coupling(self) -> Floats:
+        """(N, m, B) T C."""
+        return self.to_half(self.structure.coupling_groups)
 
     def border_side(self, effects: Floats) -> Floats:
         """(B, c) right-hand sides of the border, less what inner effects (N, m, c) give of them."""
@@ -129,20 +148,29 @@ class Elimination:
         """
         structure = self.structure
         inner = structure.sums.inner
-        alone: Floats = self.left * inner if structure.is_scalar else self.left @ inner
+        if structure.is_scalar:
+            return self._precisions(joint)
+        half = self.to_half(inner)
+        alone = np.asarray(inner - half.transpose(0, 2, 1) @ half)
+        if not structure.num_border:
+            return alone
+        left = structure.coupling_groups - half.transpose(0, 2, 1) @ self._half_coupling
+        through = (left.reshape(-1, structure.num_border) @ joint).reshape(left.shape)
+        return np.asarray(alone - through @ left.transpose(0, 2, 1))
+
+    def _precisions(self, joint: Floats) -> Floats:
+        """The same where each group has one effect."""
+        structure = self.structure
+        alone: Floats = self.left * structure.sums.inner
         if not structure.num_border:
             return alone
         if structure.pairs is not None:
             doubled = 2 * joint - np.diag(np.diag(joint))
             through = np.asarray(structure.pairs.T @ doubled.ravel())[:, None, None]
             return np.asarray(alone - self.left**2 * through)
-        coupling = structure.coupling_groups
-        left = self.left * coupling if structure.is_scalar else self.left @ coupling
-        flat = left.reshape(-1, structure.num_border)
-        through = (flat @ joint).reshape(left.shape)
-        if structure.is_scalar:
-            return np.asarray(alone - np.vecdot(through, left)[:, :, None])
-        return np.asarray(alone - through @ left.transpose(0, 2, 1))
+        left = self.left * structure.coupling_groups
+        through = (left.reshape(-1, structure.num_border) @ joint).reshape(left.shape)
+        return np.asarray(alone - np.vecdot(through, left)[:, :, None])
 
 
 def _by_rows(coupling: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], Floats]:

@@ -31,6 +31,7 @@ import numpy as np
 
 from cupel.spec.errors import UsageError
 from cupel.stats.frame import Frame
+from cupel.stats.mixed.interpolation import need_residual
 from cupel.stats.mixed.model import MixedModel, fit
 from cupel.stats.mixed.model_data import model_data
 
@@ -69,4 +70,6 @@ def mixed_model(formula: str, frame: Frame, *, reml: bool = True, factors: Colle
     """
     if not isinstance(reml, bool | np.bool_ | int):
         raise UsageError(f"reml = {reml!r}; expected True (restricted likelihood) or False (likelihood).")
-    return fit(model_data(formula, frame, factors), reml=bool(reml))
+    model = fit(model_data(formula, frame, factors), reml=bool(reml))
+    need_residual(model.data, model.response, model.evaluation.variance)
+    return model

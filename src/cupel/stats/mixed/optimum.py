@@ -39,6 +39,10 @@ IDLE = 1e-12
 """Relative change of the deviance that is rounding."""
 NO_RESIDUAL = 1e-12
 """Share of the response's variance below which sums of products cannot tell a residual from rounding."""
+ALL_EXPLAINED = (
+    "Fixed part and random terms explain the response up to rounding: no residual is left to measure them against. Are "
+    "repeats copies of each other? Average them first, or leave the finest random term out."
+)
 NEAR, NEAR_VALUE = 0.02, 1e-2
 """How close a second search comes, relatively and in deviance, before it counts as having found the same minimum."""
 SEARCH: Any = {"maxiter": 400, "maxfun": 800, "ftol": 1e-13, "gtol": 1e-6, "maxls": 40, "maxcor": 20}
@@ -168,7 +172,8 @@ def _from_start(profile: Profile, start: Floats, known: Optimum | None = None) -
             break
         theta, value = _search(counted, escaped)
     here = profile.at(theta)
-    _need_residual(here.variance)
+    if here.variance < NO_RESIDUAL:
+        raise UsageError(ALL_EXPLAINED)
     moves = np.abs(here.gradient) * np.maximum(np.abs(theta), SINGULAR)
     is_certain = all(
         np.linalg.eigvalsh(slope)[0] > -SETTLED * term.num_levels
@@ -176,15 +181,6 @@ def _from_start(profile: Profile, start: Floats, known: Optimum | None = None) -
     )
     is_singular = any(np.any(np.abs(np.diag(factor)) < SINGULAR) for factor in unpack(theta, terms))
     return Optimum(theta, value, is_singular, bool(np.all(moves < SETTLED)) and is_certain, counted.count)
-
-
-def _need_residual(variance: float) -> None:
-    """Refuse a fit whose residual is rounding: its likelihood has no maximum."""
-    if variance < NO_RESIDUAL:
-        raise UsageError(
-            "Fixed part and random terms explain the response up to rounding: no residual is left to measure them "
-            "against. Are repeats copies of each other? Average them first, or leave the finest random term out."
-        )
 
 
 def _is_near(theta: Floats, value: float, known: Optimum) -> bool:
