@@ -1,4 +1,5 @@
 import copy
+import warnings
 
 import numpy as np
 import pytest
@@ -139,3 +140,14 @@ def test_one_method_and_several_metrics_are_no_obstacle() -> None:
     report = lint({"model": ["net"] * 6, "seed": list(range(6)), "acc": [0.9] * 5 + [0.91], "f1": [0.5] * 6})
     assert report.measures == ("acc", "f1")
     assert "constant_measure" in {f.name for f in report.findings}
+
+
+def test_values_near_the_end_of_floats_raise_no_warning_of_arithmetic() -> None:
+    rng = np.random.default_rng(0)
+    cells = [(m, t, s) for m in "abcd" for t in range(9) for s in range(5)]
+    method, task, seed = (list(part) for part in zip(*cells, strict=True))
+    values = np.where(rng.random(180) < 0.1, 1e308, np.where(rng.random(180) < 0.5, 1.0, 2.0))
+    frame = {"method": method, "task": task, "seed": seed, "value": values.tolist()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert lint(frame).checked

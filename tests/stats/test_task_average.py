@@ -101,6 +101,21 @@ def test_a_single_pair_borrows_from_pairs_and_not_from_runs():
     assert row.df == pytest.approx((of_pairs + 5000) ** 2 / (of_pairs**2 / 3 + 2500**2 / 1 + 2500**2 / 1))
 
 
+def test_a_spread_of_small_values_is_not_taken_for_large_ones():
+    """One run on a task of thousands beside repeats on a task of thousandths: p was 1e-20."""
+    frame = {
+        "method": [*"aabb", "a", "b"],
+        "task": ["small"] * 4 + ["large"] * 2,
+        "value": [0.001, 0.002, 0.003, 0.004, 5000.0, 7000.0],
+    }
+    row = task_average(frame).rows[0]
+    assert row.estimate == pytest.approx((-0.002 - 2000) / 2)
+    assert math.isnan(row.p)
+    assert row.interval is None
+    near = task_average(frame | {"value": [0.001, 0.002, 0.003, 0.004, 0.005, 0.009]}).rows[0]
+    assert 0 < near.p < 1
+
+
 @pytest.mark.slow
 def test_the_level_holds_where_some_tasks_have_one_run():
     """Spreads that are borrowed are no data of their own: taken for such, twice as many false alarms were raised."""

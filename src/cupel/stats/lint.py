@@ -24,6 +24,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 from cupel.spec.errors import UnknownNameError
 from cupel.stats.frame import Frame, frame_of
 from cupel.stats.lint_table import LintTable
@@ -137,7 +139,8 @@ def lint(
         frame, columns=columns, metric=metric, better=better
     )  # fmt: skip
     lacks = {name: rule.missing(table) for name, rule in asked.items()}
-    findings = [f for name, rule in asked.items() if not lacks[name] for f in _findings(table, name, rule)]
+    with np.errstate(over="ignore", invalid="ignore"):  # of values near the end of floats
+        findings = [f for name, rule in asked.items() if not lacks[name] for f in _findings(table, name, rule)]
     return LintReport(
         findings=tuple(sorted(findings, key=lambda f: (SEVERITIES.index(f.severity), f.id))),
         checked=tuple(name for name in asked if not lacks[name]),

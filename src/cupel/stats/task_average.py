@@ -9,7 +9,9 @@ Formula
     with each task's own spread, and Welch-Satterthwaite degrees of freedom.
     A task with one run has no spread of its own and takes the mean spread of
     the others (of pairs, or of runs), which is then counted with the weight
-    that it has in all; without any repeats there is no interval. Holm over
+    that it has in all. There is no interval without any repeats, nor where
+    the values of such a task spread over 10 times as wide as those of any
+    task with repeats: then their spread says nothing of its own. Holm over
     pairs.
 
 Source: Welch (1947), Biometrika 34, 28-35; Satterthwaite (1946).
@@ -35,6 +37,9 @@ from cupel.stats.task_model import is_shared, refuse_few
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+WIDEST = 10.0
+"""How much wider a task with one run may spread than any with repeats whose spread it takes."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +152,7 @@ def task_average(frame: Frame, *, against: str | None = None, level: float = 0.9
 
 def _pair(table: Results, pair: tuple[int, int], *, is_paired: bool) -> tuple[float, float, float, int, int]:
     """Estimate, standard error, degrees of freedom, tasks and runs of one pair of methods."""
-    means, variances, counts, paired = [], [], [], []
+    means, variances, counts, paired, widths = [], [], [], [], []
     for task in range(len(table.tasks)):
         own = table.task.codes == task
         a, b = (own & (table.method.codes == m) for m in pair)
@@ -160,9 +165,13 @@ def _pair(table: Results, pair: tuple[int, int], *, is_paired: bool) -> tuple[fl
             variances.append(float(x.var(ddof=1)) if x.size > 1 else math.nan)
             counts.append(x.size)
             paired.append(len(parts) == 1)
+            widths.append(float(np.ptp(table.value[own])))
     if not means:
         return math.nan, math.nan, math.nan, 0, 0
     estimate, num_tasks = float(np.mean(means)), len(means)
+    width, is_repeated = np.array(widths), ~np.isnan(variances)
+    if np.any(width[~is_repeated] > WIDEST * width[is_repeated].max(initial=0.0)):
+        return estimate, math.nan, math.nan, num_tasks, int(sum(counts))
     error, df = _error(np.array(variances), np.array(counts), np.array(paired))
     return estimate, error / num_tasks, df, num_tasks, int(sum(counts))
 
