@@ -52,7 +52,7 @@ def load(entry: Entry) -> ModuleType:
 
 def make_slot(entry: Entry, changed: dict[str, Scalar]) -> Slot:
     settings = {name: values[0] for name, values in entry.card.settings.items()} | changed
-    kind = TorchSlot if entry.card.needs else PlainSlot
+    kind = TorchSlot if "torch" in entry.card.needs else PlainSlot
     return kind(device="cpu", settings=settings, threads=1)
 
 

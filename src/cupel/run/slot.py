@@ -37,6 +37,10 @@ class PlainSlot:
         """The function itself."""
         return function
 
+    def laid_out(self, images: Any) -> Any:
+        """The images themselves."""
+        return images
+
     def sync(self) -> None:
         """Nothing to wait for."""
 
@@ -123,6 +127,16 @@ class TorchSlot:
             return function
         return self._torch.compile(function)
 
+    def laid_out(self, images: Any) -> Any:
+        """Images (N, C, H, W) in the memory order of this run."""
+        return images.contiguous(memory_format=self._layout)
+
+    @property
+    def _layout(self) -> Any:
+        """The memory order of images and of the weights of convolutions."""
+        is_last = bool(self.settings.get("channels_last", False))
+        return self._torch.channels_last if is_last else self._torch.contiguous_format
+
     def sync(self) -> None:
         """Wait for the device."""
         if self.device.type != "cpu":
@@ -131,6 +145,8 @@ class TorchSlot:
     def prepare(self, model: Any, optimizer_factory: Callable[[Any], Any]) -> Any:
         """Model on the device, compiled if asked; its optimiser is kept for `step`."""
         model = model.to(self.device)
+        if self.settings.get("channels_last", False):
+            model = model.to(memory_format=self._layout)
         self._optimizer = optimizer_factory(model.parameters())
         self._scaler = self._torch.amp.GradScaler(self.device.type) if self.precision == "fp16" else None
         self._model = model

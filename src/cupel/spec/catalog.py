@@ -32,7 +32,14 @@ KINDS = ("workload", "claim", "suite", "method")
 """The words for what a catalogue holds; claims and methods have no files yet."""
 FUNCTIONS = {"Workload": ("setup", "sane")}
 """What a file with such a card must define."""
-EXTRAS = {"torch": ("torch",), "models": ("torch", "transformers", "diffusers")}
+EXTRAS = {
+    "torch": ("torch",),
+    "models": ("torch", "transformers", "diffusers"),
+    "media": ("torch", "PIL", "soundfile", "av"),
+    "games": ("torch", "ale_py"),
+    "tabular": ("lightgbm",),
+    "lightning": ("torch", "lightning"),
+}
 """What each extra of the package provides."""
 GROUP = "cupel.catalog"
 SEE = "See them all: cupel list"

@@ -63,6 +63,9 @@ class Slot(Protocol):
     def compile(self, function: Any) -> Any:
         """The function or module, compiled where the run's `compile` setting says so."""
 
+    def laid_out(self, images: Any) -> Any:
+        """Images (N, C, H, W) in the memory order of this run: channels last where the setting says so."""
+
     def sync(self) -> None:
         """Wait until the device has done all work that was handed to it."""
 

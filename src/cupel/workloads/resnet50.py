@@ -28,7 +28,11 @@ CARD = Workload(
     source="He et al. 2015, Deep Residual Learning for Image Recognition",
     tags=("vision", "training", "convolution"),
     needs=("torch",),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True)},
+    settings={
+        "precision": ("fp32", "tf32", "bf16", "fp16"),
+        "compile": (False, True),
+        "channels_last": (False, True),
+    },
     tiny={"depth": 14, "width": 8, "image_px": 32, "num_classes": 10, "batch": 4, "batches": 2},
     small={"depth": 50, "width": 16, "image_px": 64, "num_classes": 1000, "batch": 8, "batches": 4},
     full={"depth": 50, "width": 64, "image_px": 224, "num_classes": 1000, "batch": 256, "batches": 4},
@@ -43,7 +47,7 @@ def build(sizes: Sizes, slot: Slot, rng: Seeds) -> tuple[Step, nn.Module, list[t
     shape = (sizes.batch, 3, sizes.image_px, sizes.image_px)
     data = [
         (
-            torch.randn(shape, generator=generator, device=slot.device),
+            slot.laid_out(torch.randn(shape, generator=generator, device=slot.device)),
             torch.randint(sizes.num_classes, (sizes.batch,), generator=generator, device=slot.device),
         )
         for _ in range(sizes.batches)
