@@ -44,7 +44,7 @@ def test_a_push_to_the_right_moves_the_cart_right_and_tips_the_pole_left():
 
 
 def test_starts_are_near_upright_rest_and_differ():
-    state = make(1000).state_N4
+    state = make(1000).state_NS
     assert state.abs().max() <= 0.05
     assert state.std() == pytest.approx(0.1 / math.sqrt(12), rel=0.05)
 
@@ -62,21 +62,21 @@ def test_starts_are_near_upright_rest_and_differ():
 )
 def test_an_episode_ends_at_the_limits_and_starts_anew(state, ends):
     envs = make(2)
-    envs.state_N4[0] = torch.tensor(state)
+    envs.state_NS[0] = torch.tensor(state)
     after = envs.step(torch.tensor([0, 0]))
     assert after.terminated_N.tolist() == [ends, False]
     assert not after.truncated_N.any()
     assert after.reward_N.tolist() == [1.0, 1.0]
-    assert after.reached_N4[0, 0] == pytest.approx(state[0])
-    assert (envs.state_N4[0].abs() <= 0.05).all() == ends
+    assert after.reached_NS[0, 0] == pytest.approx(state[0])
+    assert (envs.state_NS[0].abs() <= 0.05).all() == ends
     assert envs.steps_N.tolist() == [0 if ends else 1, 1]
-    torch.testing.assert_close(envs.state_N4[1], after.reached_N4[1])
+    torch.testing.assert_close(envs.state_NS[1], after.reached_NS[1])
 
 
 def test_time_runs_out_after_500_steps_unless_the_pole_fell():
     envs = make(3)
     envs.steps_N[:] = torch.tensor([498, 499, 499])
-    envs.state_N4[2, 0] = 3.0
+    envs.state_NS[2, 0] = 3.0
     after = envs.step(torch.tensor([0, 1, 0]))
     assert after.truncated_N.tolist() == [False, True, False]
     assert after.terminated_N.tolist() == [False, False, True]

@@ -8,9 +8,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the parts are written in torch")
 
-from cupel.tasks.cartpole import NUM_STATE, CartPoles, Transition
+from cupel.tasks.cartpole import NUM_STATE, CartPoles
 from cupel.tasks.models.actor_critic import ActorCritic
-from cupel.tasks.policy_gradient import Rollout, Samples, advantages, clipped_loss, roll_out, samples_of
+from cupel.tasks.policy_gradient import Rollout, Samples, Transition, advantages, clipped_loss, roll_out, samples_of
 
 HORIZON, NUM_ENVS = 20, 6
 
@@ -26,7 +26,7 @@ def make_rollout(seed: int = 0) -> Rollout:
     shape = (HORIZON, NUM_ENVS)
     fate, value, next_value, reward = torch.rand(4, *shape, generator=generator, dtype=torch.float64)
     transition = Transition(
-        reached_N4=torch.zeros(*shape, 4),
+        reached_NS=torch.zeros(*shape, 4),
         reward_N=reward,
         terminated_N=fate < 0.1,
         truncated_N=fate > 0.9,
@@ -65,18 +65,18 @@ def test_advantages_agree_with_the_sum_that_defines_them(discount, decay):
 
 def test_a_rollout_follows_the_environment_and_the_policy():
     policy, envs = make_policy(), CartPoles(NUM_ENVS, torch.Generator().manual_seed(0))
-    start = envs.state_N4.clone()
+    start = envs.state_NS.clone()
     rollout = roll_out(policy, envs, horizon=200, generator=torch.Generator().manual_seed(1))
     assert torch.equal(rollout.state_TNS[0], start)
     ended = rollout.transition.terminated_N | rollout.transition.truncated_N
     assert ended.any()
-    assert torch.equal(rollout.state_TNS[1:][~ended[:-1]], rollout.transition.reached_N4[:-1][~ended[:-1]])
+    assert torch.equal(rollout.state_TNS[1:][~ended[:-1]], rollout.transition.reached_NS[:-1][~ended[:-1]])
     assert (rollout.state_TNS[1:][ended[:-1]].abs() <= 0.05).all()
     log_probs, values = policy(rollout.state_TNS.flatten(0, 1))
     chosen = log_probs.gather(1, rollout.action_TN.flatten()[:, None]).squeeze(1)
     torch.testing.assert_close(rollout.log_prob_TN.flatten(), chosen)
     torch.testing.assert_close(rollout.value_TN.flatten(), values)
-    torch.testing.assert_close(rollout.next_value_TN.flatten(), policy(rollout.transition.reached_N4.flatten(0, 1))[1])
+    torch.testing.assert_close(rollout.next_value_TN.flatten(), policy(rollout.transition.reached_NS.flatten(0, 1))[1])
     assert not rollout.value_TN.requires_grad
 
 

@@ -32,7 +32,7 @@ def test_episodes_go_on_from_step_to_step():
     first, _ = ppo.act(parts, TINY, slot=slot)
     second, _ = ppo.act(parts, TINY, slot=slot)
     ended = first.transition.terminated_N[-1] | first.transition.truncated_N[-1]
-    assert torch.equal(second.state_TNS[0][~ended], first.transition.reached_N4[-1][~ended])
+    assert torch.equal(second.state_TNS[0][~ended], first.transition.reached_NS[-1][~ended])
 
 
 def test_each_sample_is_learned_from_once_an_epoch(monkeypatch):

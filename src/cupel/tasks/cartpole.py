@@ -15,10 +15,11 @@ Source: Barto, Sutton & Anderson 1983, Neuronlike Adaptive Elements That Can Sol
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from cupel.tasks.policy_gradient import Transition
 
 GRAVITY_M_PER_S2 = 9.8
 CART_KG, POLE_KG = 1.0, 0.1
@@ -32,27 +33,9 @@ MAX_STEPS = 500
 NUM_STATE, NUM_ACTIONS = 4, 2
 
 
-class Transition(NamedTuple):
-    """What a step led to.
-
-    Args:
-        reached_N4: the state reached, before any new start.
-        reward_N: 1 for each environment.
-        terminated_N: the pole fell or the cart left the track.
-        truncated_N: the time was up before either.
-        steps_N: int64 steps of the episode so far, this one included.
-    """
-
-    reached_N4: Tensor
-    reward_N: Tensor
-    terminated_N: Tensor
-    truncated_N: Tensor
-    steps_N: Tensor
-
-
-def next_state(state_N4: Tensor, action_N: Tensor) -> Tensor:
+def next_state(state_NS: Tensor, action_N: Tensor) -> Tensor:
     """One Euler step of the equations of motion; action 0 pushes to the left, 1 to the right."""
-    _, velocity_N, angle_N, spin_N = state_N4.unbind(1)
+    _, velocity_N, angle_N, spin_N = state_NS.unbind(1)
     total_kg, pole_kg_m = CART_KG + POLE_KG, POLE_KG * HALF_POLE_M
     sine_N, cosine_N = angle_N.sin(), angle_N.cos()
     push_N = (2.0 * action_N - 1.0) * PUSH_N
@@ -61,8 +44,8 @@ def next_state(state_N4: Tensor, action_N: Tensor) -> Tensor:
         HALF_POLE_M * (4.0 / 3.0 - POLE_KG * cosine_N.square() / total_kg)
     )
     acceleration_N = pull_N - pole_kg_m * spin_rate_N * cosine_N / total_kg
-    rate_N4 = torch.stack([velocity_N, acceleration_N, spin_N, spin_rate_N], dim=1)
-    return state_N4 + STEP_S * rate_N4
+    rate_NS = torch.stack([velocity_N, acceleration_N, spin_N, spin_rate_N], dim=1)
+    return state_NS + STEP_S * rate_NS
 
 
 class CartPoles:
@@ -75,21 +58,21 @@ class CartPoles:
 
     def __init__(self, num_envs: int, generator: torch.Generator) -> None:
         self._generator = generator
-        self.state_N4 = self._starts(num_envs)
+        self.state_NS = self._starts(num_envs)
         self.steps_N = torch.zeros(num_envs, dtype=torch.int64, device=generator.device)
 
     def _starts(self, num: int) -> Tensor:
         """States close to upright rest, uniform in +-0.05."""
-        uniform_N4 = torch.rand(num, NUM_STATE, generator=self._generator, device=self._generator.device)
-        return (2.0 * uniform_N4 - 1.0) * START_RANGE
+        uniform_NS = torch.rand(num, NUM_STATE, generator=self._generator, device=self._generator.device)
+        return (2.0 * uniform_NS - 1.0) * START_RANGE
 
     def step(self, action_N: Tensor) -> Transition:
         """Push every cart once; those that ended start anew."""
-        reached_N4 = next_state(self.state_N4, action_N)
+        reached_NS = next_state(self.state_NS, action_N)
         steps_N = self.steps_N + 1
-        terminated_N = (reached_N4[:, 0].abs() > MAX_POSITION_M) | (reached_N4[:, 2].abs() > MAX_ANGLE_RAD)
+        terminated_N = (reached_NS[:, 0].abs() > MAX_POSITION_M) | (reached_NS[:, 2].abs() > MAX_ANGLE_RAD)
         truncated_N = (steps_N >= MAX_STEPS) & ~terminated_N
         has_ended_N = terminated_N | truncated_N
-        self.state_N4 = torch.where(has_ended_N[:, None], self._starts(len(steps_N)), reached_N4)
+        self.state_NS = torch.where(has_ended_N[:, None], self._starts(len(steps_N)), reached_NS)
         self.steps_N = steps_N.masked_fill(has_ended_N, 0)
-        return Transition(reached_N4, torch.ones_like(reached_N4[:, 0]), terminated_N, truncated_N, steps_N)
+        return Transition(reached_NS, torch.ones_like(reached_NS[:, 0]), terminated_N, truncated_N, steps_N)

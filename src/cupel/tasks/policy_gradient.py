@@ -1,22 +1,55 @@
 """Parts of training a policy by its own experience: rollouts, advantages, the clipped objective.
 
-Nothing here reads a number back from the device.
+Any environment that offers `state_NS` and `step` serves, with discrete or continuous actions. Nothing here reads a
+number back from the device.
 
-Shapes: T steps of a rollout, N environments, S numbers of state, A actions, M samples of a minibatch.
+Shapes: T steps of a rollout, N environments, S numbers of state (or the shape of an image), A actions, M samples of a
+minibatch. An action is one index or a vector of numbers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
 
-from cupel.tasks.cartpole import CartPoles, Transition
+from cupel.tasks.action_choice import Choice, choice_of
 
-Policy: TypeAlias = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""From states (N, S) to log probabilities (N, A) and values (N)."""
+Policy: TypeAlias = Callable[[Tensor], tuple[Choice, Tensor]]
+"""From states (N, S) to log probabilities (N, A) or a normal spread of the actions, and values (N)."""
+
+
+class Transition(NamedTuple):
+    """What a step led to.
+
+    Args:
+        reached_NS: the state reached, before any new start.
+        reward_N: reward of the step.
+        terminated_N: the episode ended by what happened in it.
+        truncated_N: the time was up before that.
+        steps_N: int64 steps of the episode so far, this one included.
+    """
+
+    reached_NS: Tensor
+    reward_N: Tensor
+    terminated_N: Tensor
+    truncated_N: Tensor
+    steps_N: Tensor
+
+
+class Environments(Protocol):
+    """Many environments in step; one that ends starts anew within the same step.
+
+    Attributes:
+        state_NS: what the policy sees now.
+    """
+
+    state_NS: Tensor
+
+    def step(self, action: Tensor, /) -> Transition:
+        """Act once in every environment."""
 
 
 class Rollout(NamedTuple):
@@ -24,7 +57,7 @@ class Rollout(NamedTuple):
 
     Args:
         state_TNS: state before each step.
-        action_TN: action taken, int64.
+        action_TN: action taken.
         log_prob_TN: its log probability under the policy that took it.
         value_TN: value of the state.
         next_value_TN: value of the state reached, before a new start.
@@ -50,24 +83,19 @@ class Samples(NamedTuple):
 
 
 @torch.no_grad()
-def roll_out(policy: Policy, envs: CartPoles, *, horizon: int, generator: torch.Generator) -> Rollout:
-    """Act by the policy for `horizon` steps in every environment.
-
-    Actions are drawn by the Gumbel-max trick, which needs no look at the probabilities from the host.
-    """
+def roll_out(policy: Policy, envs: Environments, *, horizon: int, generator: torch.Generator) -> Rollout:
+    """Act by the policy for `horizon` steps in every environment."""
     steps = []
     for _ in range(horizon):
-        state_NS = envs.state_N4
-        log_probs_NA, value_N = policy(state_NS)
-        uniform_NA = torch.rand(log_probs_NA.shape, generator=generator, device=generator.device)
-        # rand is in [0, 1); the smallest normal number keeps both logarithms finite
-        gumbel_NA = -(-uniform_NA.clamp_min(1e-38).log()).clamp_min(1e-38).log()
-        action_N = (log_probs_NA + gumbel_NA).argmax(dim=1)
-        log_prob_N = log_probs_NA.gather(1, action_N[:, None]).squeeze(1)
+        state_NS = envs.state_NS
+        output, value_N = policy(state_NS)
+        choice = choice_of(output)
+        action_N = choice.draw(generator)
+        log_prob_N = choice.log_prob(action_N)
         steps.append((state_NS, action_N, log_prob_N, value_N, *envs.step(action_N)))
     state_TNS, action_TN, log_prob_TN, value_TN, *rest = (torch.stack(field) for field in zip(*steps, strict=True))
     transition = Transition(*rest)
-    next_value_TN = policy(transition.reached_N4.flatten(0, 1))[1].view(value_TN.shape)
+    next_value_TN = policy(transition.reached_NS.flatten(0, 1))[1].view(value_TN.shape)
     return Rollout(state_TNS, action_TN, log_prob_TN, value_TN, next_value_TN, transition)
 
 
@@ -103,7 +131,7 @@ def samples_of(rollout: Rollout, advantage_TN: Tensor) -> Samples:
     """The rollout as rows of samples; returns are advantages plus values."""
     return Samples(
         state_MS=rollout.state_TNS.flatten(0, 1),
-        action_M=rollout.action_TN.flatten(),
+        action_M=rollout.action_TN.flatten(0, 1),
         log_prob_M=rollout.log_prob_TN.flatten(),
         advantage_M=advantage_TN.flatten(),
         return_M=(advantage_TN + rollout.value_TN).flatten(),
@@ -121,12 +149,13 @@ def clipped_loss(
     Source:
         Schulman et al. 2017, Proximal Policy Optimization Algorithms, equations 7 and 9.
     """
-    log_probs_MA, value_M = policy(samples.state_MS)
-    log_prob_M = log_probs_MA.gather(1, samples.action_M[:, None]).squeeze(1)
+    output, value_M = policy(samples.state_MS)
+    choice = choice_of(output)
+    log_prob_M = choice.log_prob(samples.action_M)
     advantage_M = samples.advantage_M
     advantage_M = (advantage_M - advantage_M.mean()) / (advantage_M.std() + 1e-8)
     ratio_M = (log_prob_M - samples.log_prob_M).exp()
     surrogate_M = torch.minimum(ratio_M * advantage_M, ratio_M.clamp(1 - clip, 1 + clip) * advantage_M)
-    entropy = -(log_probs_MA.exp() * log_probs_MA).sum(dim=1).mean()
+    entropy = choice.entropy().mean()
     value_loss = (value_M - samples.return_M).square().mean()
     return -surrogate_M.mean() + value_weight * value_loss - entropy_weight * entropy
