@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="ppo needs torch")
 
 from cupel.run.slot import TorchSlot
 from cupel.spec import Seeds, WrongWorkError
-from cupel.tasks import cartpole
+from cupel.tasks import cartpole, policy_gradient
 from cupel.workloads import ppo
 
 TINY = SimpleNamespace(**ppo.CARD.sizes("tiny"))
@@ -40,14 +40,14 @@ def test_each_sample_is_learned_from_once_an_epoch(monkeypatch):
     parts = ppo.build(TINY, slot, rng=Seeds(0))
     _, samples = ppo.act(parts, TINY, slot=slot)
     marked = samples._replace(return_M=torch.arange(len(samples.return_M), dtype=torch.float32))
-    loss_of = ppo.clipped_loss
+    loss_of = policy_gradient.clipped_loss
 
     def watch(policy, minibatch, **weights):
         seen.append(minibatch.return_M.long())
         return loss_of(policy, minibatch, **weights)
 
-    monkeypatch.setattr(ppo, "clipped_loss", watch)
-    ppo.learn(parts, marked, sizes=TINY, slot=slot)
+    monkeypatch.setattr(policy_gradient, "clipped_loss", watch)
+    ppo.update(parts, marked, slot=slot)
     assert len(seen) == TINY.epochs * TINY.minibatches
     assert torch.cat(seen).bincount().tolist() == [TINY.epochs] * (TINY.num_envs * TINY.horizon)
     assert not torch.equal(seen[0], seen[TINY.minibatches])
@@ -59,12 +59,12 @@ def test_the_check_passes(precision):
 
 
 def test_the_check_finds_a_policy_that_flees_its_advantages(monkeypatch):
-    loss_of = ppo.clipped_loss
+    loss_of = policy_gradient.clipped_loss
 
     def against(policy, samples, **weights):
         return loss_of(policy, samples._replace(advantage_M=-samples.advantage_M), **weights)
 
-    monkeypatch.setattr(ppo, "clipped_loss", against)
+    monkeypatch.setattr(policy_gradient, "clipped_loss", against)
     with pytest.raises(WrongWorkError, match="better actions having become likelier"):
         ppo.sane(TINY, make_slot(), Seeds(0))
 
@@ -95,6 +95,6 @@ def test_ppo_learns_to_balance(seed):
         rollout, samples = ppo.act(parts, sizes, slot=slot)
         transition = rollout.transition
         lengths.append(transition.steps_N[transition.terminated_N | transition.truncated_N])
-        ppo.learn(parts, samples, sizes=sizes, slot=slot)
+        ppo.update(parts, samples, slot=slot)
     assert torch.cat(lengths[:2]).float().mean() < 35
     assert torch.cat(lengths[-40:]).float().mean() > 195

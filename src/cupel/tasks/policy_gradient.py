@@ -1,4 +1,4 @@
-"""Parts of training a policy by its own experience: rollouts, advantages, the clipped objective.
+"""Parts of training a policy by its own experience: rollouts, advantages, the clipped objective, the update.
 
 Any environment that offers `state_NS` and `step` serves, with discrete or continuous actions. Nothing here reads a
 number back from the device.
@@ -10,11 +10,13 @@ minibatch. An action is one index or a vector of numbers.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
 
+from cupel.spec import Slot, WrongWorkError
 from cupel.tasks.action_choice import Choice, choice_of
 
 Policy: TypeAlias = Callable[[Tensor], tuple[Choice, Tensor]]
@@ -159,3 +161,66 @@ def clipped_loss(
     entropy = choice.entropy().mean()
     value_loss = (value_M - samples.return_M).square().mean()
     return -surrogate_M.mean() + value_weight * value_loss - entropy_weight * entropy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """How experience is learned from.
+
+    Args:
+        epochs: passes over the samples.
+        minibatches: parts of each pass, an update each.
+        clip: how far the ratio of probabilities may go from 1 before it brings no more.
+        value_weight: of the squared error of the values.
+        entropy_weight: of the bonus for entropy.
+        clip_norm: ceiling of the gradients' norm.
+    """
+
+    epochs: int
+    minibatches: int
+    clip: float = 0.2
+    value_weight: float = 0.5
+    entropy_weight: float = 0.01
+    clip_norm: float = 0.5
+
+    def loss(self, policy: Policy, samples: Samples) -> Tensor:
+        """The clipped loss by these rules."""
+        return clipped_loss(
+            policy, samples, clip=self.clip, value_weight=self.value_weight, entropy_weight=self.entropy_weight
+        )
+
+
+def learn(policy: Policy, samples: Samples, *, rules: Rules, slot: Slot, generator: torch.Generator) -> Tensor:
+    """Passes over the samples in shuffled minibatches, an update of the slot's model each.
+
+    Returns:
+        The loss of the last minibatch, detached.
+    """
+    num_samples = len(samples.action_M)
+    for _ in range(rules.epochs):
+        order = torch.randperm(num_samples, generator=generator, device=slot.device)
+        for chosen in order.chunk(rules.minibatches):
+            minibatch = Samples(*(column[chosen] for column in samples))
+            with slot.autocast():
+                loss = rules.loss(policy, minibatch)
+            slot.step(loss, clip_norm=rules.clip_norm)
+    return loss.detach()
+
+
+@torch.no_grad()
+def check_better_likelier(what: str, policy: Policy, *, samples: Samples, slot: Slot) -> None:
+    """An update from these samples has made the better actions likelier.
+
+    Raises:
+        WrongWorkError: advantage times gain in log probability is not positive on average.
+    """
+    with slot.autocast():
+        output, _ = policy(samples.state_MS)
+    gain_M = choice_of(output).log_prob(samples.action_M) - samples.log_prob_M
+    advantage_M = samples.advantage_M - samples.advantage_M.mean()
+    mean = float((gain_M * advantage_M).mean())
+    if not mean > 0:
+        raise WrongWorkError(
+            f"{what}: after an update, advantage times gain in log probability is {mean:.3g} on average; "
+            "expected a positive number, better actions having become likelier."
+        )

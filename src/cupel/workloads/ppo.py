@@ -25,7 +25,16 @@ from cupel.spec import Done, Seeds, Sizes, Slot, Step, Workload, WrongWorkError
 from cupel.tasks.cartpole import NUM_ACTIONS, NUM_STATE, CartPoles
 from cupel.tasks.learning import check_gradients
 from cupel.tasks.models.actor_critic import ActorCritic
-from cupel.tasks.policy_gradient import Rollout, Samples, advantages, clipped_loss, roll_out, samples_of
+from cupel.tasks.policy_gradient import (
+    Rollout,
+    Rules,
+    Samples,
+    advantages,
+    check_better_likelier,
+    learn,
+    roll_out,
+    samples_of,
+)
 
 CARD = Workload(
     measures="training throughput",
@@ -49,6 +58,7 @@ class Parts(NamedTuple):
     policy: Any
     envs: CartPoles
     generator: torch.Generator
+    rules: Rules
 
 
 def build(sizes: Sizes, slot: Slot, *, rng: Seeds) -> Parts:
@@ -59,7 +69,13 @@ def build(sizes: Sizes, slot: Slot, *, rng: Seeds) -> Parts:
 
     model = slot.prepare(ActorCritic(num_state=NUM_STATE, num_actions=NUM_ACTIONS, width=sizes.width), adam)
     envs = CartPoles(sizes.num_envs, slot.generator(rng.seed("data")))
-    return Parts(model, envs, slot.generator(rng.seed("order")))
+    rules = Rules(epochs=sizes.epochs, minibatches=sizes.minibatches)
+    return Parts(model, envs, slot.generator(rng.seed("order")), rules)
+
+
+def update(parts: Parts, samples: Samples, *, slot: Slot) -> torch.Tensor:
+    """Learn from the samples; returns the loss of the last minibatch."""
+    return learn(parts.policy, samples, rules=parts.rules, slot=slot, generator=parts.generator)
 
 
 def act(parts: Parts, sizes: Sizes, *, slot: Slot) -> tuple[Rollout, Samples]:
@@ -69,19 +85,6 @@ def act(parts: Parts, sizes: Sizes, *, slot: Slot) -> tuple[Rollout, Samples]:
     return rollout, samples_of(rollout, advantages(rollout, discount=0.99, decay=0.95))
 
 
-def learn(parts: Parts, samples: Samples, *, sizes: Sizes, slot: Slot) -> torch.Tensor:
-    """Passes over the samples in shuffled minibatches; returns the loss of the last one."""
-    num_samples = len(samples.action_M)
-    for _ in range(sizes.epochs):
-        order = torch.randperm(num_samples, generator=parts.generator, device=slot.device)
-        for chosen in order.chunk(sizes.minibatches):
-            minibatch = Samples(*(column[chosen] for column in samples))
-            with slot.autocast():
-                loss = clipped_loss(parts.policy, minibatch, clip=0.2, value_weight=0.5, entropy_weight=0.01)
-            slot.step(loss, clip_norm=0.5)
-    return loss.detach()
-
-
 def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
     """Environments and a policy; a step acts and learns."""
     parts = build(sizes, slot, rng=rng)
@@ -89,7 +92,7 @@ def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
 
     def step() -> Done:
         _, samples = act(parts, sizes, slot=slot)
-        return Done(items=num_steps, loss=learn(parts, samples, sizes=sizes, slot=slot))
+        return Done(items=num_steps, loss=update(parts, samples, slot=slot))
 
     return step
 
@@ -99,23 +102,15 @@ def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
     parts = build(sizes, slot, rng=rng)
     rollout, samples = act(parts, sizes, slot=slot)
     with slot.autocast():
-        loss = clipped_loss(parts.policy, samples, clip=0.2, value_weight=0.5, entropy_weight=0.01)
+        loss = parts.rules.loss(parts.policy, samples)
     check_gradients("ppo", parts.policy, loss)
-    learn(parts, samples, sizes=sizes, slot=slot)
-    with torch.no_grad(), slot.autocast():
-        log_probs = parts.policy(samples.state_MS)[0]
-    gain = log_probs.gather(1, samples.action_M[:, None]).squeeze(1) - samples.log_prob_M
-    advantage = samples.advantage_M - samples.advantage_M.mean()
-    if not float((gain * advantage).mean()) > 0:
-        raise WrongWorkError(
-            f"ppo: after an update, advantage times gain in log probability is {float((gain * advantage).mean()):.3g} "
-            "on average; expected a positive number, better actions having become likelier."
-        )
+    update(parts, samples, slot=slot)
+    check_better_likelier("ppo", parts.policy, samples=samples, slot=slot)
     falls = [int(rollout.transition.terminated_N.sum())]
     for _ in range(13):
         rollout, samples = act(parts, sizes, slot=slot)
         falls.append(int(rollout.transition.terminated_N.sum()))
-        learn(parts, samples, sizes=sizes, slot=slot)
+        update(parts, samples, slot=slot)
     first, last = sum(falls[:3]), sum(falls[-3:])
     if not last < 0.5 * first:
         raise WrongWorkError(
