@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
 
 from cupel.spec import Sizes
 
-CONTEXT = 8192
-"""Positions of Llama 3, whatever the length of the documents."""
+RELEASES: dict[str, dict[str, Any]] = {
+    "2": {"max_position_embeddings": 4096, "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0}},
+    "3": {"max_position_embeddings": 8192, "rope_parameters": {"rope_type": "default", "rope_theta": 500000.0}},
+    "3.1": {
+        "max_position_embeddings": 131072,
+        "rope_parameters": {
+            "rope_type": "llama3",
+            "rope_theta": 500000.0,
+            "factor": 8.0,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 8192,
+        },
+    },
+}
+"""Positions and their rotary frequencies, by release, whatever the length of the documents."""
 
 
-def llama(sizes: Sizes, *, dtype: torch.dtype = torch.float32) -> Any:
+def llama(sizes: Sizes, *, dtype: torch.dtype = torch.float32, release: str = "3") -> Any:
     """A decoder on torch's default device, ready to train.
 
     Args:
         sizes: `layers`, `width`, `heads`, `kv_heads`, `feedforward`, `vocab_size`, and `checkpoints`: whether
             activations within a layer are computed again in the backward pass.
         dtype: of the parameters; rotary frequencies stay in fp32.
+        release: of Llama: 2, 3 or 3.1.
 
     Returns:
         A `LlamaForCausalLM`; its embedding and its output layer are not tied.
 
     Source:
-        Grattafiori et al. 2024, The Llama 3 Herd of Models, table 3.
+        Touvron et al. 2023, Llama 2; Grattafiori et al. 2024, The Llama 3 Herd of Models, table 3.
     """
     from transformers.models.llama.configuration_llama import LlamaConfig
     from transformers.models.llama.modeling_llama import LlamaForCausalLM
@@ -36,11 +52,10 @@ def llama(sizes: Sizes, *, dtype: torch.dtype = torch.float32) -> Any:
         num_attention_heads=sizes.heads,
         num_key_value_heads=sizes.kv_heads,
         intermediate_size=sizes.feedforward,
-        max_position_embeddings=CONTEXT,
         rms_norm_eps=1e-5,
-        rope_parameters={"rope_type": "default", "rope_theta": 500000.0},
         attn_implementation="sdpa",
         use_cache=False,
+        **copy.deepcopy(RELEASES[release]),  # the configuration writes into what it is given
     )
     model = LlamaForCausalLM(config).train()
     if sizes.checkpoints:
