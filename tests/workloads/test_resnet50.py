@@ -58,30 +58,6 @@ def test_a_step_counts_the_images_of_its_batch():
     assert [step().items for _ in range(3)] == [TINY.batch] * 3
 
 
-def test_the_optimiser_is_the_papers():
-    weights = [torch.randn(5, requires_grad=True) for _ in range(2)]
-    plain = [weight.detach().clone().requires_grad_() for weight in weights]
-    ours = resnet50.make_optimizer(weights, lr=0.1)
-    theirs = torch.optim.SGD(plain, lr=0.1, momentum=0.9, weight_decay=1e-4)
-    for _ in range(4):
-        for parameters, optimizer in ((weights, ours), (plain, theirs)):
-            sum(weight.pow(3).sum() for weight in parameters).backward()
-            optimizer.step()
-            optimizer.zero_grad()
-    torch.testing.assert_close(weights, plain)
-
-
-def test_an_update_that_loss_scaling_skips_leaves_the_momentum_at_zero():
-    weight = torch.ones(1000, requires_grad=True)
-    optimizer = resnet50.make_optimizer([weight], lr=0.1)
-    scaler = torch.amp.GradScaler("cpu")
-    scaler.scale((weight * float("inf")).sum()).backward()
-    scaler.step(optimizer)
-    scaler.update()
-    assert float(optimizer.state[weight]["momentum_buffer"].abs().sum()) == 0.0
-    assert torch.equal(weight, torch.ones(1000))
-
-
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_the_check_passes(precision):
     resnet50.sane(TINY, make_slot(precision), Seeds(0))

@@ -13,13 +13,11 @@ Decisions:
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 (everyone's name for it)
-
-from cupel.spec import Done, Seeds, Sizes, Slot, Step, Workload
-from cupel.tasks.learning import check_fall, check_gradients, check_output
+from cupel.spec import Seeds, Sizes, Slot, Step, Workload
+from cupel.tasks.classification import Classifier, check_classifier
+from cupel.tasks.data.random_images import image_batches
 from cupel.tasks.models.resnet import ResNet
+from cupel.tasks.momentum import momentum_sgd
 
 CARD = Workload(
     measures="training throughput",
@@ -41,64 +39,26 @@ CARD = Workload(
 )
 
 
-def build(sizes: Sizes, slot: Slot, rng: Seeds) -> tuple[Step, nn.Module, list[tuple[Tensor, Tensor]]]:
-    """The step, the model that it trains, and the batches (images, labels) that it rotates over."""
-    generator = slot.generator(rng.seed("data"))
-    shape = (sizes.batch, 3, sizes.image_px, sizes.image_px)
-    data = [
-        (
-            slot.laid_out(torch.randn(shape, generator=generator, device=slot.device)),
-            torch.randint(sizes.num_classes, (sizes.batch,), generator=generator, device=slot.device),
-        )
-        for _ in range(sizes.batches)
-    ]
+def build_model(sizes: Sizes) -> ResNet:
+    """The network with random weights, on torch's default device."""
+    return ResNet(depth=sizes.depth, width=sizes.width, num_classes=sizes.num_classes)
+
+
+def build(sizes: Sizes, slot: Slot, rng: Seeds) -> Classifier:
+    """Model, data and optimiser."""
+    batches = image_batches(sizes, slot, rng)
     model = slot.prepare(
-        ResNet(depth=sizes.depth, width=sizes.width, num_classes=sizes.num_classes),
-        lambda parameters: make_optimizer(list(parameters), lr=0.1 * sizes.batch / 256),
+        build_model(sizes),
+        lambda parameters: momentum_sgd(parameters, lr=0.1 * sizes.batch / 256, weight_decay=1e-4),
     )
-    num_steps = 0
-
-    def step() -> Done:
-        nonlocal num_steps
-        images, labels = data[num_steps % len(data)]
-        num_steps += 1
-        loss = loss_of(model, images, labels, slot)
-        slot.step(loss)
-        return Done(items=len(images), loss=loss.detach())
-
-    return step, model, data
-
-
-def make_optimizer(parameters: list[nn.Parameter], lr: float) -> torch.optim.Optimizer:
-    """SGD whose momentum starts at zero.
-
-    Left alone, the fused SGD of PyTorch 2.13 starts with momentum of uninitialised memory where loss scaling skips the
-    first update (fp16). Fused, since otherwise each skipped or unskipped update would wait for the device.
-    """
-    optimizer = torch.optim.SGD(parameters, lr=lr, momentum=0.9, weight_decay=1e-4, fused=True)
-    for parameter in parameters:
-        optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
-    return optimizer
-
-
-def loss_of(model: nn.Module, images: Tensor, labels: Tensor, slot: Slot) -> Tensor:
-    """Cross-entropy in fp32 of the logits at the run's precision."""
-    with slot.autocast():
-        logits = model(images)
-    return F.cross_entropy(logits.float(), labels)
+    return Classifier(model, batches, slot=slot)
 
 
 def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
     """Random weights and images on the device; a step is one update."""
-    return build(sizes, slot, rng)[0]
+    return build(sizes, slot, rng).step
 
 
 def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
     """Logits have their shape, the loss reaches every parameter and falls from one visit of a batch to a later one."""
-    step, model, data = build(sizes, slot, rng)
-    with slot.autocast():
-        logits = model(data[0][0])
-    check_output("resnet50", logits, shape=(sizes.batch, sizes.num_classes), dtype=slot.dtype)
-    check_gradients("resnet50", model, loss_of(model, *data[0], slot))
-    losses = [step().loss for _ in range(12 * sizes.batches + 1)]
-    check_fall("resnet50", [float(loss) for loss in losses[:: sizes.batches]])
+    check_classifier("resnet50", build(sizes, slot, rng), num_classes=sizes.num_classes)

@@ -1,0 +1,101 @@
+"""Training step of FocalNet-B with the larger receptive field on random images.
+
+Decisions:
+- The `transformers` library's network from a configuration with random weights. `full` is the base network, LRF: stages
+  of 2, 2, 18 and 2 blocks with 128 to 1024 channels, three focal levels of 3, 5 and 7 px in each block, 88 749 768
+  parameters, at 224 px and a batch of 128, Milabench's. `small` has 2, 2, 6 and 2 blocks and an eighth of the width.
+- Patches are embedded without overlap, no layer scale, normalisation before each part: the paper's for this network.
+- Stochastic depth up to 0.5 and label smoothing 0.1, the paper's. The check is without stochastic depth.
+- Optimiser: AdamW, learning rate 1.25e-4, which is the paper's 1e-3 for a batch of 1024 in proportion to 128 (tiny:
+  1e-3), constant, weight decay 0.05 on matrices and kernels, none on vectors; gradient norm clipped to 5; fused.
+- Precision: that of the run, by autocast; parameters and optimiser state in fp32; the loss in fp32.
+- Data: `batches` batches of standard normal pixels with uniformly random labels, on the device, in rotation. No mixing
+  or augmentation of images.
+- Counted: images of the batch, each step one forward, backward and update.
+- Memory at `full` in fp32: activations kept for the backward pass 35.3 GiB; parameters, gradients and two moments
+  16 bytes x 88.7 M = 1.3 GiB; the rest is what one layer's backward pass needs.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+
+from cupel.spec import Seeds, Sizes, Slot, Step, Workload
+from cupel.tasks.classification import Classifier, check_classifier
+from cupel.tasks.data.random_images import image_batches
+from cupel.tasks.decay import decayed_apart
+
+CARD = Workload(
+    measures="training throughput",
+    unit="images",
+    better="higher",
+    source="Yang et al. 2022, Focal Modulation Networks",
+    tags=("vision", "training", "convolution"),
+    needs=("torch", "models"),
+    settings={
+        "precision": ("fp32", "tf32", "bf16", "fp16"),
+        "compile": (False, True),
+        "channels_last": (False, True),
+    },
+    tiny={
+        "depth": 4, "width": 32, "drop_path": 0.5, "learning_rate": 1e-3, "image_px": 32, "num_classes": 10,
+        "batch": 4, "batches": 2,
+    },
+    small={
+        "depth": 12, "width": 16, "drop_path": 0.5, "learning_rate": 1.25e-4, "image_px": 64, "num_classes": 1000,
+        "batch": 8, "batches": 4,
+    },
+    full={
+        "depth": 24, "width": 128, "drop_path": 0.5, "learning_rate": 1.25e-4, "image_px": 224, "num_classes": 1000,
+        "batch": 128, "batches": 4,
+    },
+    optimizer="AdamW, learning rate 1.25e-4 (tiny: 1e-3), betas 0.9 and 0.999, weight decay 0.05 (vectors: 0), "
+    "gradient norm clipped to 5",
+    memory_gib={"tiny": 0.05, "small": 0.3, "full": 40.0},
+)  # fmt: skip
+BLOCKS = {4: (1, 1, 1, 1), 12: (2, 2, 6, 2), 24: (2, 2, 18, 2)}
+"""Blocks of each of the four stages, by their number in all."""
+
+
+def build_model(sizes: Sizes) -> Any:
+    """The network with random weights, on torch's default device."""
+    from transformers.models.focalnet.configuration_focalnet import FocalNetConfig
+    from transformers.models.focalnet.modeling_focalnet import FocalNetForImageClassification
+
+    config = FocalNetConfig(
+        embed_dim=sizes.width,
+        depths=list(BLOCKS[sizes.depth]),
+        focal_levels=[3, 3, 3, 3],
+        focal_windows=[3, 3, 3, 3],
+        drop_path_rate=sizes.drop_path,
+        image_size=sizes.image_px,
+        num_labels=sizes.num_classes,
+    )
+    return FocalNetForImageClassification(config).train()
+
+
+def build(sizes: Sizes, slot: Slot, rng: Seeds) -> Classifier:
+    """Model, data and optimiser."""
+
+    def adamw(parameters: Any) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(decayed_apart(parameters, 0.05), lr=sizes.learning_rate, fused=True)
+
+    batches = image_batches(sizes, slot, rng)
+    with slot.device:
+        model = build_model(sizes)
+    return Classifier(slot.prepare(model, adamw), batches, slot=slot, smoothing=0.1, clip_norm=5.0)
+
+
+def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
+    """Random weights and images on the device; a step is one update."""
+    return build(sizes, slot, rng).step
+
+
+def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
+    """Logits have their shape, the loss reaches every parameter and falls from one visit of a batch to a later one."""
+    fixed = copy.copy(sizes)
+    fixed.drop_path = 0.0
+    check_classifier("focalnet", build(fixed, slot, rng), num_classes=sizes.num_classes)
