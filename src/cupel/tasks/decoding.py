@@ -1,0 +1,116 @@
+"""Writing texts with a decoder: the prompt in one pass, then a token at a time, keys and values kept.
+
+Decisions: the cache of the `transformers` library with a place for every position from the start, so that no shape
+depends on how far the text has come; masks are rows of one triangle made beforehand. Texts end by their length alone.
+Nothing is read back from the device.
+
+Shapes: B texts, P tokens of a prompt, N new tokens, T = P + N, V ids, K candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor
+
+Choose: TypeAlias = Callable[[Tensor], Tensor]
+"""From logits (B, V) in fp32 to ids (B), int64."""
+
+
+def likeliest(logits_BV: Tensor) -> Tensor:
+    """The id of the highest logit."""
+    return logits_BV.argmax(dim=1)
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Draws ids with the probabilities of the logits, by the exponential race (the Gumbel-max trick).
+
+    Args:
+        generator: the random generator, on the device of the logits.
+        top: how many of the likeliest ids are candidates; 0 for all.
+        temperature: divides the logits.
+
+    Source:
+        Fan et al. 2018, Hierarchical Neural Story Generation, section 5.4 (top-k).
+    """
+
+    generator: torch.Generator
+    top: int = 0
+    temperature: float = 1.0
+
+    def __call__(self, logits_BV: Tensor) -> Tensor:
+        """An id for each text."""
+        logits_BK, ids_BK = logits_BV.topk(self.top, dim=1) if self.top else (logits_BV, None)
+        waits_BK = torch.empty_like(logits_BK).exponential_(generator=self.generator)
+        picked_B1 = (logits_BK / self.temperature - waits_BK.log()).argmax(dim=1, keepdim=True)
+        return (picked_B1 if ids_BK is None else ids_BK.gather(1, picked_B1)).squeeze(1)
+
+
+class Written(NamedTuple):
+    """Texts.
+
+    Args:
+        ids_BT: prompts and what was written after them.
+        logits_BNV: what each new token was chosen from, in fp32; None where it was not asked for.
+        surprise: mean of -ln p over the new tokens, p being the model's probability of the token at temperature 1.
+    """
+
+    ids_BT: Tensor
+    logits_BNV: Tensor | None
+    surprise: Tensor
+
+
+class Writer:
+    """A decoder with a cache for texts of one length.
+
+    Args:
+        model: a causal language model of the `transformers` library.
+        config: its configuration.
+        num_prompt: tokens of a prompt.
+        num_new: tokens to write.
+    """
+
+    def __init__(self, model: Any, config: Any, *, num_prompt: int, num_new: int) -> None:
+        from transformers.cache_utils import StaticCache
+
+        self._model = model
+        self._num_prompt, self._num_new = num_prompt, num_new
+        self._cache = StaticCache(config=config, max_cache_len=num_prompt + num_new)
+
+    def _logits(self, ids_BQ: Tensor, start: int) -> Tensor:
+        """Logits (B, V) after tokens that stand at `start` and on."""
+        device, num_all, end = ids_BQ.device, self._num_prompt + self._num_new, start + ids_BQ.shape[1]
+        position_Q = torch.arange(start, end, device=device)
+        may_see_QT = position_Q[:, None] >= torch.arange(num_all, device=device)
+        output = self._model(
+            input_ids=ids_BQ,
+            attention_mask=may_see_QT[None, None].expand(len(ids_BQ), -1, -1, -1),
+            position_ids=position_Q[None],
+            past_key_values=self._cache,
+            logits_to_keep=1,
+        )
+        logits_BV: Tensor = output.logits[:, -1].float()
+        return logits_BV
+
+    @torch.no_grad()
+    def write(self, prompts_BP: Tensor, choose: Choose, *, keep_logits: bool = False) -> Written:
+        """Go on with each prompt; the last token written is not read again.
+
+        Cost: one pass over the prompts, and num_new - 1 passes over one token of each text.
+        """
+        self._cache.reset()
+        ids, logits, surprises, fresh_BQ, start = [prompts_BP], [], [], prompts_BP, 0
+        for _ in range(self._num_new):
+            logits_BV = self._logits(fresh_BQ, start)
+            start += fresh_BQ.shape[1]
+            fresh_BQ = choose(logits_BV)[:, None]
+            ids.append(fresh_BQ)
+            surprises.append(logits_BV.logsumexp(dim=1) - logits_BV.gather(1, fresh_BQ).squeeze(1))
+            if keep_logits:
+                logits.append(logits_BV)
+        kept_BNV = torch.stack(logits, dim=1) if keep_logits else None
+        return Written(torch.cat(ids, dim=1), kept_BNV, torch.stack(surprises).mean())
