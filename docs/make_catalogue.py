@@ -37,7 +37,7 @@ def render(catalog: Catalog) -> str:
 
 def _row(entry: Entry) -> str:
     card = entry.card
-    settings = "; ".join(f"{name}: {', '.join(map(str, values))}" for name, values in card.settings.items())
+    settings = "; ".join(f"{name}: {', '.join(map(str, values))}" for name, values in card.all_settings.items())
     units = ", ".join(f"{unit}/s" for unit in (card.unit, *card.also))
     cells = (f"[{entry.stem}](#{entry.stem})", card.measures, units, settings or "-", ", ".join(card.needs) or "-")
     return f"| {' | '.join(cells)} |"

@@ -53,10 +53,10 @@ def _entry_lines(entry: Entry, asked: str) -> Iterator[str]:
     missing = missing_extras(card)
     needs = ", ".join(card.needs) or "nothing beyond cupel itself"
     yield _line("needs", f"{needs}; not installed: {install_line(missing)}" if missing else needs)
-    yield _line("settings", "" if card.settings else "none")
-    if card.settings:
+    yield _line("settings", "" if card.all_settings else "none")
+    if card.all_settings:
         rows = [
-            (name, " | ".join(map(str, values)), f"(default {values[0]})") for name, values in card.settings.items()
+            (name, " | ".join(map(str, values)), f"(default {values[0]})") for name, values in card.all_settings.items()
         ]
         yield from table(rows, INDENT)
     yield "sizes"

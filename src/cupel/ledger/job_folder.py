@@ -7,45 +7,25 @@
       rank<k>/stdout.log stderr.log
       attempts/<n>/        what an earlier attempt of the same job left, when it was tried again
 
-A job has a result when its rank wrote one, whether or not its supervisor lived to see it.
+A job has a result when each of its ranks wrote one, whether or not its supervisor lived to see it.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from cupel.ledger.merge_ranks import merge_in_time, merge_together
 from cupel.ledger.records import read_records, write_json
+from cupel.ledger.steps import Steps, steps_of
 from cupel.spec.errors import RunFolderError
 from cupel.spec.job import Job
 
 TAIL_LINES = 40
 TAIL_BYTES = 64 * 1024
-
-
-@dataclass(frozen=True)
-class Steps:
-    """The steps of a launch, in order.
-
-    Args:
-        seconds: duration of each step in s.
-        items: items of each step.
-        end_s: end of each step in s since the stepping began.
-        losses: loss of each step; None where there is none.
-        also: further counts of each step, by unit.
-        last_step: number of the step; of the last one, where a record stands for a group of very fast steps.
-    """
-
-    seconds: list[float] = field(default_factory=list)
-    items: list[float] = field(default_factory=list)
-    end_s: list[float] = field(default_factory=list)
-    losses: list[float | None] = field(default_factory=list)
-    also: dict[str, list[float]] = field(default_factory=dict)
-    last_step: list[int] = field(default_factory=list)
 
 
 class JobFolder:
@@ -58,16 +38,22 @@ class JobFolder:
     def prepare(self, job: Job) -> None:
         """Make the folder for a first attempt, or put an earlier attempt aside for another."""
         self.path.mkdir(parents=True, exist_ok=True)
-        if (self.path / "supervisor.jsonl").exists() or self.rank_path.exists():
+        left = [path for path in (self.path / "supervisor.jsonl", *self.rank_paths) if path.exists()]
+        if left:
             attempts = self.path / "attempts"
             attempts.mkdir(exist_ok=True)
             earlier = attempts / str(len(list(attempts.iterdir())))
             earlier.mkdir()
-            for name in ("supervisor.jsonl", "rank0"):
-                if (self.path / name).exists():
-                    shutil.move(self.path / name, earlier / name)
+            for path in left:
+                shutil.move(path, earlier / path.name)
         self.rank_path.mkdir()
         write_json(self.path / "job.json", job.as_dict())
+
+    @property
+    def rank_paths(self) -> list[Path]:
+        """The folders of the ranks that there are, in order."""
+        found = [path for path in self.path.glob("rank*") if path.name[4:].isdigit()]
+        return sorted(found, key=lambda path: int(path.name[4:]))
 
     @cached_property
     def job(self) -> Job:
@@ -88,11 +74,20 @@ class JobFolder:
 
     @cached_property
     def rank_records(self) -> list[dict[str, Any]]:
-        """Everything that the rank wrote, in order."""
+        """Everything that rank 0 wrote, in order."""
         return list(read_records(self.rank_path / "events.jsonl"))
 
+    @cached_property
+    def other_records(self) -> list[list[dict[str, Any]]]:
+        """The same of each further rank."""
+        return [list(read_records(path / "events.jsonl")) for path in self.rank_paths[1:]]
+
     def last(self, kind: str) -> dict[str, Any] | None:
-        """The last record of a kind, the rank's before the supervisor's."""
+        """The last record of a kind, the rank's before the supervisor's; of failures of several ranks the first."""
+        if kind == "failure" and self.other_records:
+            records = [r for rank in (self.rank_records, *self.other_records) for r in rank if r["kind"] == kind]
+            if records:
+                return min(records, key=lambda r: (not r.get("is_first"), float(r.get("t", 0.0))))
         found: dict[str, Any] | None = None
         for record in (*self.supervisor_records, *self.rank_records):
             if record["kind"] == kind:
@@ -100,9 +95,15 @@ class JobFolder:
         return found
 
     def has_result(self) -> bool:
-        """Whether the rank left a result and the supervisor did not find fault with it."""
+        """Whether every rank left a result and the supervisor did not find fault with it."""
         is_faulted = any(r["kind"] == "failure" for r in self.supervisor_records)
-        return not is_faulted and any(r["kind"] == "result" for r in self.rank_records)
+        return not is_faulted and self.has_results_of_ranks()
+
+    def has_results_of_ranks(self) -> bool:
+        """Whether every rank left a result."""
+        ranks = (self.rank_records, *self.other_records)
+        is_each = all(any(record["kind"] == "result" for record in rank) for rank in ranks)
+        return is_each and len(ranks) >= self.job.ranks
 
     @property
     def status(self) -> str:
@@ -115,15 +116,11 @@ class JobFolder:
         return "failed" if self.last("failure") is not None else "unfinished"
 
     def steps(self) -> Steps:
-        """The steps that were recorded, also of a launch that was cut short."""
-        steps = Steps()
-        for record in self.rank_records:
-            if record["kind"] == "step":
-                _append_step(steps, record)
-            elif record["kind"] == "losses":
-                late = [_loss(value) for value in record["loss"]]
-                steps.losses[:] = [late[last] if last < len(late) else None for last in steps.last_step]
-        return steps
+        """The steps that were recorded, also of a launch that was cut short; of several ranks, joined."""
+        ranks = [steps_of(records) for records in (self.rank_records, *self.other_records)]
+        if len(ranks) == 1:
+            return ranks[0]
+        return merge_in_time(ranks) if self.job.settings.get("devices") == "each" else merge_together(ranks)
 
     def telemetry(self) -> list[dict[str, Any]]:
         """Telemetry records in order."""
@@ -132,29 +129,10 @@ class JobFolder:
     def log_tail(self, num_lines: int = TAIL_LINES) -> list[str]:
         """The last lines of the job's log, standard error after standard output."""
         lines: list[str] = []
-        for name in ("stdout.log", "stderr.log"):
-            lines += _tail(self.rank_path / name)
+        for path in self.rank_paths or [self.rank_path]:
+            for name in ("stdout.log", "stderr.log"):
+                lines += _tail(path / name)
         return lines[-num_lines:]
-
-
-def _append_step(steps: Steps, record: dict[str, Any]) -> None:
-    """Add one step's record; a record that lacks a number is passed over."""
-    try:
-        seconds, items, end_s = float(record["s"]), float(record["n"]), float(record["end_s"])
-    except (KeyError, TypeError, ValueError):
-        return
-    steps.seconds.append(seconds)
-    steps.items.append(items)
-    steps.end_s.append(end_s)
-    steps.last_step.append(int(record.get("i", 0)) + int(record.get("steps", 1)) - 1)
-    steps.losses.append(_loss(record.get("loss")))
-    for unit, count in (record.get("also") or {}).items():
-        steps.also.setdefault(unit, []).append(float(count))
-
-
-def _loss(value: Any) -> float | None:
-    """A loss as it was written: a number, the words that JSON lacks (`nan`, `inf`), or null for none."""
-    return None if value is None else float(value)
 
 
 def _tail(path: Path) -> list[str]:

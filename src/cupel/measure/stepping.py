@@ -78,6 +78,7 @@ def run_steps(
     limits: Limits,
     write: Callable[[Sequence[StepRow]], None],
     has_late_losses: bool = False,
+    agree: Callable[[int], int] | None = None,
 ) -> list[Any]:
     """Call `step` until the limits are reached.
 
@@ -87,6 +88,8 @@ def run_steps(
         limits: how long to go on.
         write: takes the rows of steps that are over, about once a second, outside the timed part.
         has_late_losses: leave the losses alone until the end (reading one would make the host wait for the device).
+        agree: says on every rank of a job what its first rank handed over, for ranks that must take the same steps; the
+            first then decides at which step the next look at the time is, and when it was the last.
 
     Returns:
         The losses that were left for later, in order; empty where they stand in the rows.
@@ -103,6 +106,7 @@ def run_steps(
     last_ns = begin_ns + int(limits.stepping_s * STRETCH * 1e9)
     count, min_steps = 1, limits.min_steps
     flush_ns = begin_ns + FLUSH_NS
+    look_at = 2
     mark, host_ns, marks, done = clock.mark, clock.host_ns, pending.marks, pending.done
     while True:
         did = step()
@@ -111,9 +115,14 @@ def run_steps(
         done.append(did)
         count += 1
         now_ns = host_ns(now)
-        if now_ns < flush_ns and now_ns < enough_ns:
+        if agree is not None and count == look_at:
+            is_over = (now_ns >= enough_ns and count >= min_steps) or now_ns >= last_ns
+            look_at = agree(0 if is_over else count + _ahead(count, now_ns - begin_ns, enough_ns - begin_ns))
+            if not look_at:
+                break
+        if now_ns < flush_ns and (now_ns < enough_ns or agree is not None):
             continue
-        if (now_ns >= enough_ns and count >= min_steps) or now_ns >= last_ns:
+        if agree is None and ((now_ns >= enough_ns and count >= min_steps) or now_ns >= last_ns):
             break
         if now_ns >= flush_ns:
             pending = recorder.flush(pending)
@@ -122,6 +131,12 @@ def run_steps(
     clock.finish()
     recorder.flush(pending)
     return recorder.late_losses
+
+
+def _ahead(count: int, past_ns: int, enough_ns: int) -> int:
+    """Steps until the next look at the time: half of those that are left, at most a second's."""
+    per_step_ns = max(past_ns, 1) / max(count - 1, 1)
+    return max(1, int(min(enough_ns - past_ns, FLUSH_NS) / 2 / per_step_ns))
 
 
 class _Recorder:

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cupel.ledger.job_folder import JobFolder, Steps
+from cupel.ledger.job_folder import JobFolder
+from cupel.ledger.steps import Steps
 from cupel.spec.job import Job
 from cupel.stats.throughput import Throughput, throughput
 

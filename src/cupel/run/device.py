@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 import re
@@ -13,6 +14,7 @@ from typing import Any
 from cupel.spec.errors import UsageError
 
 PROBE_TIMEOUT_S = 120.0
+CPU_RANKS = 2
 SIGNS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg", "/dev/accel", "/dev/dri/renderD128")
 """Files that a driver of an accelerator makes; without any, nobody is asked."""
 
@@ -54,6 +56,17 @@ def resolve_device(asked: str) -> str:
     return name
 
 
+def num_devices(device: str) -> int:
+    """How many processes a job over all devices has: one per accelerator of a kind, on a CPU two.
+
+    Args:
+        device: one of them, as `resolve_device` gives it.
+    """
+    kind = device.partition(":")[0]
+    return CPU_RANKS if kind == "cpu" else max(1, sum(name.startswith(f"{kind}:") for name in _devices()))
+
+
+@functools.cache
 def _devices() -> list[str]:
     """Accelerators that torch can use, asked in a process of its own so that this one stays light."""
     if importlib.util.find_spec("torch") is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cupel.measure.memory import device_memory_bytes, fits
+from cupel.run.device import num_devices
 from cupel.run.plan import Cell, Plan, Request
 from cupel.run.settings import check_keys, parse_value, split_settings, takes
 from cupel.spec.card import SIZES, STEPPING_S, TIMEOUT_S, Scalar, Workload
@@ -121,10 +122,12 @@ def _cell(item: _Asked, settings: Mapping[str, str], request: Request, size: str
     asked = dict(item.settings) | {
         key: parse_value(entry, key, text) for key, text in settings.items() if takes(card, key)
     }
-    check_settings(entry.stem, card.settings, card.sizes("tiny"), asked)
+    known = card.all_settings
+    check_settings(entry.stem, known, card.sizes("tiny"), asked)
     sizes = card.sizes(size)
-    overrides = {k: v for k, v in asked.items() if k in sizes and k not in card.settings and v != sizes[k]}
-    chosen = {k: v for k, v in asked.items() if k in card.settings and v != card.settings[k][0]}
+    overrides = {k: v for k, v in asked.items() if k in sizes and k not in known and v != sizes[k]}
+    chosen = {k: v for k, v in asked.items() if k in known and v != known[k][0]}
+    devices = str({"devices": known.get("devices", ("one",))[0], **asked}["devices"])
     words = " ".join(f"{key}={asked[key]}" for key in settings if key in asked)
     job = Job(
         entry=entry.key,
@@ -137,6 +140,7 @@ def _cell(item: _Asked, settings: Mapping[str, str], request: Request, size: str
         settings=chosen,
         device=device,
         threads=request.threads,
+        ranks=1 if devices == "one" else num_devices(device),
         stepping_s=card.stepping_s.get(size, STEPPING_S[size]),
         timeout_s=request.timeout_s or TIMEOUT_S[size],
     )

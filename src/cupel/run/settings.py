@@ -22,14 +22,20 @@ def split_settings(texts: Iterable[str]) -> dict[str, str]:
     return settings
 
 
+def is_joint(settings: Mapping[str, Scalar], card: Workload) -> bool:
+    """Whether the ranks of a job do one work together (`devices=all`) and not each its own."""
+    default = card.all_settings.get("devices", ("one",))[0]
+    return settings.get("devices", default) == "all"
+
+
 def takes(card: Workload, key: str) -> bool:
     """Whether an entry has a setting or a number of that name."""
-    return key in card.settings or key in card.sizes("tiny")
+    return key in card.all_settings or key in card.sizes("tiny")
 
 
 def check_keys(settings: Mapping[str, str], cards: Iterable[Workload]) -> None:
     """Refuse a key that no entry of the run has."""
-    known = {key for card in cards for key in (*card.settings, *card.sizes("tiny"))}
+    known = {key for card in cards for key in (*card.all_settings, *card.sizes("tiny"))}
     for key in settings:
         if key not in known:
             raise UnknownNameError("setting", key, known, see="See an entry's own: cupel show ENTRY.")
@@ -37,7 +43,7 @@ def check_keys(settings: Mapping[str, str], cards: Iterable[Workload]) -> None:
 
 def parse_value(entry: Entry, key: str, text: str) -> Scalar:
     """A setting's text as the value that the card means."""
-    values = entry.card.settings.get(key)
+    values = entry.card.all_settings.get(key)
     if values is not None:
         for value in values:
             if str(value).lower() == text.lower() or (

@@ -10,9 +10,12 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
+from cupel.run.strategies import shared_out
 from cupel.spec.card import Scalar
 from cupel.spec.errors import UnsupportedError
 
+RANK_STRIDE = 0x9E3779B97F4A7C15
+"""Distance of the seeds of neighbouring ranks: the golden ratio of 64 bits, so that no two streams are near."""
 AMPERE = 8
 """Major compute capability from which NVIDIA devices have tf32 and bf16."""
 
@@ -143,10 +146,12 @@ class TorchSlot:
             self._torch.accelerator.synchronize(self.device)
 
     def prepare(self, model: Any, optimizer_factory: Callable[[Any], Any]) -> Any:
-        """Model on the device, compiled if asked; its optimiser is kept for `step`."""
+        """Model on the device, shared out over ranks and compiled if asked; its optimiser is kept for `step`."""
         model = model.to(self.device)
         if self.settings.get("channels_last", False):
             model = model.to(memory_format=self._layout)
+        if self.world > 1:
+            model = shared_out(model, str(self.settings.get("strategy", "ddp")), self.device)
         self._optimizer = optimizer_factory(model.parameters())
         self._scaler = self._torch.amp.GradScaler(self.device.type) if self.precision == "fp16" else None
         self._model = model
@@ -172,5 +177,5 @@ class TorchSlot:
         self._optimizer.zero_grad(set_to_none=True)
 
     def generator(self, seed: int) -> Any:
-        """A generator on the device, seeded."""
-        return self._torch.Generator(self.device).manual_seed(seed)
+        """A generator on the device, seeded; another stream on each rank, so that no two draw the same data."""
+        return self._torch.Generator(self.device).manual_seed((seed + RANK_STRIDE * self.rank) % 2**63)

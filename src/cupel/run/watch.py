@@ -101,13 +101,18 @@ class Watch:
                 "timed out",
                 f"no result after {job.timeout_s:g} s; give it more with --timeout, or see its stack in the log",
             )
-        size = sum(_size(self._folder.rank_path / name) for name in ("stdout.log", "stderr.log"))
+        size = sum(_size(path) for path in self._logs)
         if size > LOG_LIMIT_BYTES:
             return (
                 "flooded its log",
                 f"{size / 2**20:.0f} MiB of output; at most {LOG_LIMIT_BYTES // 2**20} MiB are taken",
             )
         return None
+
+    @property
+    def _logs(self) -> list[Path]:
+        """The logs of every rank."""
+        return [path / name for path in self._folder.rank_paths for name in ("stdout.log", "stderr.log")]
 
     def _kill(self, pid: int) -> None:
         """Kill the worker and what is seen below it."""
@@ -133,23 +138,23 @@ class Watch:
         self._samples.append(stamped)
         self._record("telemetry", **stamped)
         self._events.read()
-        device = self._device(sample)
+        devices = self._devices(sample)
         return Progress(
             job=self._job,
             phase=self._events.phase,
             num_steps=self._events.num_steps,
-            rate=self._events.rate,
+            rate=None if self._events.rate is None else self._events.rate * self._job.ranks,
             elapsed_s=time.monotonic() - self._started,
-            memory_bytes=device.get("memory_bytes", sample.get("memory_bytes")),
-            power_w=device.get("power_w"),
+            memory_bytes=_total(devices, "memory_bytes") if devices else sample.get("memory_bytes"),
+            power_w=_total(devices, "power_w"),
         )
 
     def _end(self, code: int) -> JobEnded:
         """How it ended, recorded and told."""
         elapsed_s = time.monotonic() - self._started
         status, reason, message = self._judge(code)
-        for name in ("stdout.log", "stderr.log"):
-            _shorten(self._folder.rank_path / name)
+        for path in self._logs:
+            _shorten(path)
         tail = tuple(self._folder.log_tail()) if status == "failed" else ()
         if status != "ok" and reason != "interrupted":
             self._record("failure", t=time.time(), reason=reason, message=message, log_tail=list(tail))
@@ -165,8 +170,7 @@ class Watch:
         if failure is not None:
             reason, message = str(failure.get("reason", "crashed")), str(failure.get("message", ""))
             return "skipped" if reason == "not supported here" else "failed", reason, message
-        has_result = any(record["kind"] == "result" for record in self._folder.rank_records)
-        if code != 0 or not has_result:
+        if code != 0 or not self._folder.has_results_of_ranks():
             return ("failed", *_explain_exit(code))
         self._rate = launch_rate(self._folder)
         if self._job.kind == "launch" and self._rate is None:
@@ -192,15 +196,16 @@ class Watch:
         """Power in W and energy counter in J of what the job runs on: its accelerator, or the processor."""
         if self._job.device == "cpu":
             return None, sample.get("cpu_energy_j")
-        device = self._device(sample)
-        return device.get("power_w"), device.get("energy_j")
+        devices = self._devices(sample)
+        return _total(devices, "power_w"), _total(devices, "energy_j")
 
-    def _device(self, sample: dict[str, Any]) -> dict[str, Any]:
-        """The sample of the job's accelerator; empty on a CPU."""
+    def _devices(self, sample: dict[str, Any]) -> list[dict[str, Any]]:
+        """The sample of the job's accelerators; empty on a CPU."""
         if self._job.device == "cpu":
-            return {}
+            return []
         index = int(self._job.device.partition(":")[2] or 0)
-        return next((d for d in sample.get("devices") or [] if d.get("index") == index), {})
+        indices = (index,) if self._job.ranks == 1 else range(self._job.ranks)
+        return [d for d in sample.get("devices") or [] if d.get("index") in indices]
 
     def _record(self, kind: str, **fields: Any) -> None:
         """Write a record; on a full disk, once more with the room kept back."""
@@ -261,6 +266,12 @@ class _Tail:
                 if record.get("i"):
                     self._items += record["n"]
                     self._seconds += record["s"]
+
+
+def _total(devices: Sequence[dict[str, Any]], key: str) -> float | None:
+    """A reading summed over devices; None where one has none."""
+    readings = [float(device[key]) for device in devices if device.get(key) is not None]
+    return sum(readings) if readings and len(readings) == len(devices) else None
 
 
 def _size(path: Path) -> int:

@@ -1,8 +1,8 @@
 """The worker: a process that does one job and leaves records. The only place that imports an entry.
 
-`python -m cupel.run.worker JOB_FOLDER [PARENT]` reads `job.json`, does the job, writes `rank0/events.jsonl`. It ends
-itself when its parent is gone. It exits with 0 when it left a result, 1 when it left a failure, 74
-when there was no room for either.
+`python -m cupel.run.worker JOB_FOLDER [PARENT [RANK]]` reads `job.json`, does the job, writes `rank0/events.jsonl`. It
+ends itself when its parent is gone. It exits with 0 when it left a result, 1 when it left a failure, 74 when there was
+no room for either. Of a job of several ranks it starts and watches a process each (`cupel.run.ranks`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import threading
 import time
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -28,6 +29,8 @@ from cupel.ledger.records import RecordWriter
 from cupel.measure.clock import clock_for
 from cupel.measure.memory import peak_rss_bytes
 from cupel.measure.stepping import Limits, StepRow, format_rows, run_steps
+from cupel.run.ranks import Gang, rank_path, run_ranks
+from cupel.run.settings import is_joint
 from cupel.run.slot import PlainSlot, TorchSlot
 from cupel.run.worker_exit import DISK_FULL_EXIT
 from cupel.spec.catalog import Entry, install_line, read_entry
@@ -40,21 +43,37 @@ PR_SET_PDEATHSIG = 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Do the job in the folder that the first argument names."""
+    """Do the job in the folder that the first argument names, or one rank of it."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     die_with_parent(int(arguments[1]) if len(arguments) > 1 else os.getppid())
-    return do_job(Path(arguments[0]))
+    path = Path(arguments[0])
+    return do_rank(path, int(arguments[2])) if len(arguments) > 2 else do_job(path)
 
 
 def do_job(path: Path) -> int:
-    """Do the job in a folder; every way to fail leaves a record."""
+    """Do the job in a folder, by a process for each rank where it has several."""
+    with contextlib.suppress(OSError, ValueError, TypeError):  # a damaged job is told of by its only rank
+        job = _read_job(path)
+        if job.ranks > 1:
+            return run_ranks(path, job, do_rank)
+    return do_rank(path, 0)
+
+
+def do_rank(path: Path, rank: int) -> int:
+    """Do what one rank does; every way to fail leaves a record."""
     # Installed before anything can hang: the supervisor asks for the stack of a job that timed out.
     faulthandler.register(signal.SIGUSR2, all_threads=True, chain=False)
-    writer = RecordWriter(path / "rank0" / "events.jsonl")
+    writer = RecordWriter(rank_path(path, rank) / "events.jsonl")
+    gang: Gang | None = None
     try:
-        job = Job.from_dict(json.loads((path / "job.json").read_text(encoding="utf-8")))
-        result = _check(job, writer) if job.kind == "sane" else _launch(job, writer)
+        job = _read_job(path)
+        if job.ranks > 1:
+            gang = _gang(job, path, rank)
+        place = Place(job, rank, gang)
+        result = _check(place, writer) if job.kind == "sane" else _launch(place, writer)
         writer.write("result", t=time.time(), peak_rss_bytes=peak_rss_bytes(), **result)
+        if gang is not None:
+            gang.part()
     except BaseException as error:  # noqa: BLE001  whatever an entry raises, SystemExit included, is its failure
         reason, message = _explain(error)
         with contextlib.suppress(OSError):
@@ -66,6 +85,38 @@ def do_job(path: Path) -> int:
             return DISK_FULL_EXIT
         return 1
     return 0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in which job a process stands.
+
+    Args:
+        job: the job.
+        rank: of this process, from 0.
+        gang: the job's ranks, where there are several.
+    """
+
+    job: Job
+    rank: int
+    gang: Gang | None
+
+    @property
+    def device(self) -> str:
+        """The device of this rank: the one of its number where there are several."""
+        kind, _, _ = self.job.device.partition(":")
+        return self.job.device if self.gang is None or kind == "cpu" else f"{kind}:{self.rank}"
+
+
+def _read_job(path: Path) -> Job:
+    return Job.from_dict(json.loads((path / "job.json").read_text(encoding="utf-8")))
+
+
+def _gang(job: Job, path: Path, rank: int) -> Gang:
+    try:
+        return Gang(path, rank, world=job.ranks, has_accelerators=job.device != "cpu")
+    except ImportError as error:
+        raise MissingExtraError(f"{job.stem} on several ranks needs torch: {install_line(('torch',))}") from error
 
 
 def die_with_parent(parent: int, *, watches: bool = True) -> None:
@@ -91,17 +142,20 @@ def die_with_parent(parent: int, *, watches: bool = True) -> None:
         threading.Thread(target=watch, name="orphan watch", daemon=True).start()
 
 
-def _launch(job: Job, writer: RecordWriter) -> dict[str, Any]:
+def _launch(place: Place, writer: RecordWriter) -> dict[str, Any]:
     """Set up, step, and say what it took."""
+    job, gang = place.job, place.gang
     started = time.perf_counter()
     writer.write("phase", phase="starting", t=time.time())
     entry, module = _load(job)
-    slot = _slot(job, entry)
+    slot = _slot(place, entry)
     imported = time.perf_counter()
     writer.write("phase", phase="setting up", t=time.time())
     step = module.setup(SimpleNamespace(**job.sizes), slot, Seeds(job.seed))
     slot.sync()
     ready = time.perf_counter()
+    if gang is not None:
+        gang.meet()  # their clocks begin together
     writer.write("phase", phase="stepping", t=time.time())
     is_host = str(slot.device).startswith("cpu")
 
@@ -116,6 +170,7 @@ def _launch(job: Job, writer: RecordWriter) -> dict[str, Any]:
         limits=Limits(job.stepping_s, 1) if job.size == "tiny" else Limits(job.stepping_s),
         write=write,
         has_late_losses=not is_host,
+        agree=gang.agree if gang is not None and is_joint(job.settings, entry.card) else None,
     )
     writer.write("phase", phase="finishing", t=time.time())
     if late:
@@ -130,11 +185,12 @@ def _launch(job: Job, writer: RecordWriter) -> dict[str, Any]:
     }
 
 
-def _check(job: Job, writer: RecordWriter) -> dict[str, Any]:
+def _check(place: Place, writer: RecordWriter) -> dict[str, Any]:
     """Run the entry's own check of its work."""
+    job = place.job
     writer.write("phase", phase="starting", t=time.time())
     entry, module = _load(job)
-    slot = _slot(job, entry)
+    slot = _slot(place, entry)
     module.sane(SimpleNamespace(**job.sizes), slot, Seeds(job.seed))
     slot.sync()
     return {}
@@ -156,8 +212,9 @@ def _load(job: Job) -> tuple[Entry, ModuleType]:
     return entry, module
 
 
-def _slot(job: Job, entry: Entry) -> PlainSlot | TorchSlot:
+def _slot(place: Place, entry: Entry) -> PlainSlot | TorchSlot:
     """What the job is given to work with; the global generators are seeded for models that draw from them."""
+    job = place.job
     settings = {name: values[0] for name, values in entry.card.settings.items()} | dict(job.settings)
     if not {"torch", "models"} & set(entry.card.needs):
         return PlainSlot(device=job.device, settings=settings, threads=job.threads)
@@ -167,7 +224,11 @@ def _slot(job: Job, entry: Entry) -> PlainSlot | TorchSlot:
         raise MissingExtraError(f"{job.stem} needs torch. Install it: {install_line(entry.card.needs)}") from error
     torch.set_num_threads(job.threads)
     torch.manual_seed(Seeds(job.seed).seed("init"))
-    return TorchSlot(device=job.device, settings=settings, threads=job.threads)
+    slot = TorchSlot(device=place.device, settings=settings, threads=job.threads)
+    slot.rank = place.rank
+    if is_joint(job.settings, entry.card):
+        slot.world = job.ranks
+    return slot
 
 
 def _refuse_bad_loss(losses: Sequence[float | None], first: int) -> None:
@@ -199,11 +260,13 @@ def _explain(error: BaseException) -> tuple[str, str]:
 
 
 def _peak(job: Job, slot: PlainSlot | TorchSlot) -> dict[str, Any]:
-    """Upper bounds of what the device can do, to refuse impossible rates by."""
+    """Upper bounds of what the devices can do, to refuse impossible rates by."""
     from cupel.measure.peaks import device_peak
 
     peak = device_peak(job.device, slot.precision)
-    return {"flop": peak.flop_per_s, "byte": peak.bytes_per_s, "source": peak.source}
+    num = 1 if job.device == "cpu" else job.ranks  # ranks share a processor, and have an accelerator each
+    flop, byte = (None if rate is None else num * rate for rate in (peak.flop_per_s, peak.bytes_per_s))
+    return {"flop": flop, "byte": byte, "source": peak.source}
 
 
 def _peak_device_bytes(device: Any) -> int | None:

@@ -88,6 +88,18 @@ class Workload:
         """The word for this kind of entry."""
         return "workload"
 
+    @property
+    def all_settings(self) -> dict[str, tuple[Scalar, ...]]:
+        """Every setting with its values, the default first: the entry's own, and those of every entry of its kind.
+
+        `devices`: `one`; `each`, a process per device at once, each with work of its own; `all`, one job over all
+        devices, for entries whose training can be shared out by a `strategy`.
+        """
+        settings = dict(self.settings)
+        if "torch" in self.needs and "devices" not in settings:
+            settings["devices"] = ("one", "each", "all") if "strategy" in settings else ("one", "each")
+        return settings
+
     def sizes(self, size: str) -> dict[str, Scalar]:
         """The numbers of one size, as a new dict."""
         return dict(getattr(self, size))

@@ -133,7 +133,7 @@ def check_suite(suite: Suite, catalog: Catalog) -> None:
             if isinstance(found, Suite):
                 raise CardError(f"run names the suite {cell.run!r}; expected a workload, a suite holds no suites.")
             for key, value in cell.settings.items():
-                check_settings(found.stem, found.card.settings, found.card.sizes("tiny"), {key: value})
+                check_settings(found.stem, found.card.all_settings, found.card.sizes("tiny"), {key: value})
         except UsageError as error:
             source = _Source(suite.path, suite.path.read_text(encoding="utf-8"))
             place = ("entries", index, "run") if key == "run" else ("entries", index, "set", key)

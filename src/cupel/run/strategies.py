@@ -1,0 +1,58 @@
+"""How the training of one model is shared out over the ranks of a job.
+
+Strategies
+    ddp     every rank has the whole model and its own data; gradients are
+            averaged over ranks while the backward pass goes on.
+    fsdp    parameters, gradients and optimiser state are cut over ranks;
+            each block (a member of a ModuleList) gathers its parameters
+            when its turn comes. The gradients are the same averages.
+
+Source: Li et al. 2020, PyTorch Distributed (VLDB 13); Zhao et al. 2023, PyTorch FSDP (VLDB 16); by torch's own
+`DistributedDataParallel` and `fully_shard`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cupel.spec.errors import UnsupportedError
+
+STRATEGIES = ("ddp", "fsdp")
+
+
+def shared_out(model: Any, strategy: str, device: Any) -> Any:
+    """The model as each rank calls it.
+
+    Args:
+        model: the same on every rank, on its device.
+        strategy: one of `STRATEGIES`.
+        device: of this rank.
+
+    Raises:
+        UnsupportedError: there is no such strategy.
+    """
+    if strategy == "ddp":
+        return _ddp(model, device)
+    if strategy == "fsdp":
+        return _fsdp(model, device)
+    raise UnsupportedError(f"strategy={strategy} was asked; there are: {', '.join(STRATEGIES)}.")
+
+
+def _ddp(model: Any, device: Any) -> Any:
+    from torch.nn.parallel import DistributedDataParallel
+
+    return DistributedDataParallel(model, device_ids=None if device.type == "cpu" else [device.index])
+
+
+def _fsdp(model: Any, device: Any) -> Any:
+    import torch.distributed as dist
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+    from torch.nn import ModuleList
+
+    mesh = init_device_mesh(device.type, (dist.get_world_size(),))
+    for module in [m for m in model.modules() if isinstance(m, ModuleList)]:
+        for block in module:
+            if any(True for _ in block.parameters()):
+                fully_shard(block, mesh=mesh)
+    return fully_shard(model, mesh=mesh)

@@ -1,0 +1,177 @@
+"""Jobs of several ranks: they start, step and end together, and one that fails ends the rest."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from cupel.ledger.job_folder import JobFolder
+from cupel.run.make_plan import make_plan
+from cupel.run.plan import Request
+from cupel.spec.catalog import Catalog
+from cupel.spec.errors import SettingError
+from cupel.spec.events import JobEnded, Progress
+
+torch = pytest.importorskip("torch", reason="ranks need torch")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ranks are forked on Linux")
+
+HEAD = """
+import torch
+from cupel.spec import Done, Workload
+
+CARD = Workload(
+    measures="test work", unit="samples", better="higher", source="a test", needs=("torch",),
+    settings={"strategy": ("ddp", "fsdp")},
+    tiny={"width": 8}, small={"width": 8}, full={"width": 8}, stepping_s={"tiny": 0.2}, memory_gib={"tiny": 0.01},
+)
+
+
+class Blocks(torch.nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.blocks = torch.nn.ModuleList(torch.nn.Linear(width, width) for _ in range(3))
+        self.out = torch.nn.Linear(width, 1)
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = torch.tanh(block(x))
+        return self.out(x)
+
+
+def setup(sizes, slot, rng):
+    x = torch.randn(16, sizes.width, generator=torch.Generator().manual_seed(1))
+    mine = x.chunk(slot.world)[slot.rank if slot.world > 1 else 0]
+    torch.manual_seed(2)  # the weights of launches with other settings are others
+    model = slot.prepare(Blocks(sizes.width), lambda p: torch.optim.AdamW(p, lr=1e-2, fused=True))
+
+    def step():
+        loss = model(mine).square().mean()
+        slot.step(loss)
+        return Done(items=len(mine), loss=loss.detach())
+
+    return step
+
+
+def sane(sizes, slot, rng):
+    pass
+"""
+
+
+@pytest.fixture
+def training(tmp_path: Path):
+    def write(body: str = "") -> str:
+        path = tmp_path / "training.py"
+        path.write_text(HEAD + textwrap.dedent(body), encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+def launch(folder) -> JobFolder:
+    return next(job for job in map(JobFolder, sorted((folder.path / "jobs").iterdir())) if job.job.kind == "launch")
+
+
+def rank_losses(job: JobFolder, rank: int) -> list[float]:
+    records = job.rank_records if rank == 0 else job.other_records[rank - 1]
+    return [record["loss"] for record in records if record["kind"] == "step"]
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_two_ranks_train_as_one_process_does(driver, training, strategy):
+    path = training()
+    alone, _ = driver.run(path, launches=1)
+    together, events = driver.run(path, launches=1, settings=("devices=all", f"strategy={strategy}"))
+    assert [e.status for e in events if isinstance(e, JobEnded)] == ["ok", "ok"]
+    one, two = launch(alone), launch(together)
+    assert (one.job.ranks, two.job.ranks) == (1, 2)
+    mean = [(a + b) / 2 for a, b in zip(rank_losses(two, 0), rank_losses(two, 1), strict=True)]
+    num = min(len(mean), len(rank_losses(one, 0)), 12)
+    assert num >= 3
+    assert mean[:num] == pytest.approx(rank_losses(one, 0)[:num], rel=1e-5)
+    assert two.steps().items == pytest.approx([16.0] * len(mean))
+    assert not (two.path / "rendezvous").exists()
+
+
+def test_each_rank_by_itself_adds_its_rate(driver, training):
+    folder, events = driver.run(training(), launches=1, settings=("devices=each",))
+    assert [e.status for e in events if isinstance(e, JobEnded)] == ["ok", "ok"]
+    job = launch(folder)
+    assert len(job.rank_paths) == 2
+    steps = job.steps()
+    counted = [sum(r["n"] for r in ranks if r["kind"] == "step") for ranks in (job.rank_records, *job.other_records)]
+    assert max(counted) < sum(steps.items) <= sum(counted) + 1e-6
+
+
+FAULTS = {
+    "raises": ("raise ValueError('rank 1 had enough')", "crashed", "rank 1 had enough"),
+    "exits": ("import os; os._exit(9)", "crashed", "exited with 9"),
+    "is killed": ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "crashed", "SIGKILL|exited with 137"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_rank_that_fails_ends_the_others(driver, training, fault):
+    code, reason, message = FAULTS[fault]
+    path = training(f"""
+        whole = setup
+
+        def setup(sizes, slot, rng):
+            step, count = whole(sizes, slot, rng), 0
+
+            def faulty():
+                nonlocal count
+                count += 1
+                if slot.rank == 1 and count == 3:
+                    {code}
+                return step()
+
+            return faulty
+    """)
+    started = time.monotonic()
+    _, events = driver.run(path, launches=1, settings=("devices=all",))
+    ended = [e for e in events if isinstance(e, JobEnded)][-1]
+    assert (ended.status, ended.reason) == ("failed", reason)
+    assert any(part in ended.message for part in message.split("|"))
+    assert time.monotonic() - started < 60
+    assert not [p.pid for p in psutil.Process().children(recursive=True) if _is_rank(p.pid)]
+
+
+def test_a_launch_that_is_stopped_leaves_no_rank_behind(driver, training):
+    path = training()
+    Path(path).write_text(Path(path).read_text().replace('stepping_s={"tiny": 0.2}', 'stepping_s={"tiny": 30.0}'))
+    plan = driver.plan(path, launches=1, settings=("devices=all",))
+    folder = driver.start(plan)
+    pids = []
+    for event in driver.events(plan, folder):
+        if isinstance(event, Progress) and event.phase == "stepping" and not pids:
+            pids = [p.pid for p in psutil.Process().children(recursive=True)]
+            driver.stop.requests = 2
+    assert pids
+    time.sleep(0.5)
+    assert launch(folder).status != "ok"
+    assert not [pid for pid in pids if _is_rank(pid)]
+
+
+def _is_rank(pid: int) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and "worker" in " ".join(process.cmdline())
+    except psutil.Error:
+        return False
+
+
+def test_devices_is_a_setting_of_every_entry_with_torch(training):
+    path = training()
+    plan = make_plan(Request(names=(path,), size="tiny", settings=("devices=all",)), Catalog([]))
+    assert (plan.cells[0].job.ranks, plan.cells[0].job.settings) == (2, {"devices": "all"})
+    with pytest.raises(SettingError, match="training takes devices = one, each, all; asked was 'two'"):
+        make_plan(Request(names=(path,), size="tiny", settings=("devices=two",)), Catalog([]))
+    without = Path(path).with_name("plain.py")
+    without.write_text(Path(path).read_text().replace('settings={"strategy": ("ddp", "fsdp")},', ""))
+    with pytest.raises(SettingError, match="plain takes devices = one, each; asked was 'all'"):
+        make_plan(Request(names=(str(without),), size="tiny", settings=("devices=all",)), Catalog([]))
