@@ -28,7 +28,7 @@ VALENCE = 4
 DIRECTIONS = 16
 MAX_RINGS = 3
 ATOM_VALUES = (119, 4, 12, 12, 10, 6, 6, 2, 2)
-"""Values of each feature: element, chirality, degree, charge, hydrogens, radicals, hybridisation, aromatic, in a ring."""
+"""Values of each feature: element, chirality, degree, charge, hydrogens, radicals, hybridisation, aromatic, ring."""
 ELEMENTS = (6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 7, 7, 7, 8, 8, 8, 16, 9, 17)
 """Atomic numbers to draw from, so often as they come."""
 MEAN_LOG_DEGREE = 1.064
@@ -76,7 +76,8 @@ class Molecules(NamedTuple):
 
 def distances(position_MN3: Tensor) -> Tensor:
     """Distances between all places of a molecule, shape (M, N, N), exact for near ones."""
-    return torch.linalg.vector_norm(position_MN3[:, :, None] - position_MN3[:, None], dim=-1)
+    distance_MNN: Tensor = torch.linalg.vector_norm(position_MN3[:, :, None] - position_MN3[:, None], dim=-1)
+    return distance_MNN
 
 
 def triplets(is_edge_MNN: Tensor) -> Tensor:

@@ -3,8 +3,8 @@
 Decisions:
 - The authors' network for molecules (their code for ogbg-molhiv): messages are the neighbours' features themselves;
   mean, largest, smallest and standard deviation of them, each as it is, amplified and attenuated by the degree; one
-  linear layer on the twelve; batch norm, ReLU, residual. Atoms are sums of one embedding a feature; a molecule is the mean of
-  its atoms; two hidden layers of half and a quarter of the width lead to the prediction.
+  linear layer on the twelve; batch norm, ReLU, residual. Atoms are sums of one embedding a feature; a molecule is the
+  mean of its atoms; two hidden layers of half and a quarter of the width lead to the prediction.
 - Amplified by log(degree + 1) / d and attenuated by its inverse, d being the mean of log(degree + 1) over the data.
 - Aggregation in fp32 at every precision. No dropout: the data are drawn afresh, nothing can be learned by heart.
 
