@@ -27,8 +27,11 @@ RUN_COLUMNS = (
     *("launch", "job", "launch_started", "status", "unit", "rate", "rate_low", "rate_high", "steady_state"),
     *("first_kept_step", "num_steps", "num_kept", "rho1", "ess", "p50_s", "p95_s", "p99_s", "setup_s", "first_step_s"),
     *("entry_status", "entry_rate", "entry_low", "entry_high", "entry_level", "num_launches", "reference_ratio"),
-    *("peak_memory_bytes", "peak_device_bytes", "power_w", "energy_j_per_item", "note"),
+    *("flop_per_item", "flop_per_s", "flop_share", "peak_memory_bytes", "peak_device_bytes", "power_w"),
+    *("energy_j_per_item", "note"),
 )
+MORE = ("flop_per_item", "flop_per_s", "flop_share", "peak_device_bytes", "power_w", "energy_j_per_item")
+"""What an entry cost and achieved, as the document names it."""
 COMPARISON_COLUMNS = (
     *("run_a", "run_b", "key", "label", "unit", "rate_a", "rate_b", "ratio", "ratio_low", "ratio_high"),
     *("alone_low", "alone_high", "p", "p_holm", "verdict", "verdict_alone", "num_a", "num_b", "num_more"),
@@ -123,7 +126,7 @@ def _entry_cells(entry: Document) -> dict[str, Any]:
     low, high = bounds(entry.get("interval")) or (None, None)
     same = ("kind", "name", "label", "key", "size", "device", "threads", "unit", "num_launches", "peak_memory_bytes")
     return {
-        **{key: entry.get(key) for key in (*same, "peak_device_bytes", "power_w", "energy_j_per_item")},
+        **{key: entry.get(key) for key in (*same, *MORE)},
         "settings": settings_text(entry.get("settings")),
         "overrides": settings_text(entry.get("overrides")),
         "entry_status": entry.get("status"),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cupel.ledger.run_folder import RunFolder
+from cupel.report.achieved import add_achieved
 from cupel.report.entry import describe_entry
 from cupel.report.reference import Reference, load_reference, reference_of
 from cupel.report.run_records import RunRecords, read_run, work_of
@@ -45,6 +46,7 @@ def build_document(folder: RunFolder, reference: str = "") -> dict[str, Any]:
         describe_entry(cell, records.launches.get(cell["key"], []), records.checks.get(work_of(cell)), request)
         for cell in cells
     ]
+    add_achieved(entries)
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "kind": "run",

@@ -31,7 +31,7 @@ from cupel.report.words import (
     status_sign,
     unit_of,
 )
-from cupel.spec.units import format_bytes, format_duration, format_rate
+from cupel.spec.units import format_bytes, format_duration, format_percent, format_rate
 
 MOST_NOTES, MOST_ALIKE = 12, 3
 MOST_NOTES_IN_ROW = 3
@@ -167,6 +167,7 @@ def results_section(document: Document) -> Markup:
         return el("section", el("h2", "Results"), el("p", "This run has no entries.", class_="quiet"), id="results")
     has = {
         "reference": any(e.get("reference") for e in entries),
+        "flop": any(finite(e.get("flop_per_s")) is not None for e in entries),
         "power": any(finite(e.get("power_w")) is not None for e in entries),
         "energy": any(finite(e.get("energy_j_per_item")) is not None for e in entries),
     }
@@ -182,6 +183,7 @@ def _head(document: Document, has: dict[str, bool]) -> Markup:
     names = [
         *(("entry", ""), ("status", ""), ("rate", "n"), (f"± {level_percent(document)}", "n"), ("unit", "")),
         *((("vs reference", ""),) if has["reference"] else ()),
+        *((("FLOP/s", "n"), ("of matmul", "n")) if has["flop"] else ()),
         *((("power W", "n"),) if has["power"] else ()),
         *((("energy per item", "n"),) if has["energy"] else ()),
         *(("peak memory", "n"), ("launches", ""), ("notes", "")),
@@ -208,6 +210,9 @@ def _row(place: int, entry: Document, has: dict[str, bool], window: RatioWindow)
     if has["reference"]:
         shown = el("span", ratio_text(reference.get("ratio")), class_="ratio")
         cells.append(el("td", shown, ratio_bar(reference.get("ratio"), reference.get("interval"), window), class_="vs"))
+    if has["flop"]:
+        share = format_percent(finite(entry.get("flop_share")))
+        cells += [numeric(format_rate(finite(entry.get("flop_per_s")))), numeric(share)]
     if has["power"]:
         cells.append(numeric(DASH if watts is None else f"{watts:.4g}"))
     if has["energy"]:

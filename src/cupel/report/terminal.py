@@ -33,7 +33,7 @@ from cupel.report.words import (
     verdict_sign,
     warning_texts,
 )
-from cupel.spec.units import format_bytes, format_duration, format_rate
+from cupel.spec.units import format_bytes, format_duration, format_percent, format_rate
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -108,6 +108,8 @@ def _run_columns(document: Document, entries: Sequence[Document]) -> list[Column
         Column(f"± {level_percent(document)}", justify="right"),
         Column("unit", least=8, drop=1),
         Column("vs ref", justify="right", drop=2),
+        Column("FLOP/s", justify="right", drop=5),
+        Column("of matmul", justify="right", drop=6),
         Column("peak memory", justify="right", drop=4),
         Column("launches", justify="right", drop=3),
     ]
@@ -122,6 +124,8 @@ def _run_columns(document: Document, entries: Sequence[Document]) -> list[Column
             (spread(entry), ""),
             (unit_of(entry), "dim"),
             (ratio_text((entry.get("reference") or {}).get("ratio")), ""),
+            (format_rate(finite(entry.get("flop_per_s"))), "dim"),
+            (format_percent(finite(entry.get("flop_share"))), "dim"),
             (format_bytes(peak), "dim"),
             (launches_text(entry), "dim"),
         )

@@ -36,6 +36,7 @@ from cupel.run.worker_exit import DISK_FULL_EXIT
 from cupel.spec.catalog import Entry, install_line, read_entry
 from cupel.spec.errors import CupelError, MissingExtraError, UnsupportedError, WrongWorkError
 from cupel.spec.job import Job
+from cupel.spec.protocols import Step
 from cupel.spec.seeds import Seeds
 
 ORPHAN_POLL_S = 0.5
@@ -177,12 +178,25 @@ def _launch(place: Place, writer: RecordWriter) -> dict[str, Any]:
         losses = [float(loss) for loss in late]
         writer.write("losses", loss=[x if math.isfinite(x) else str(x) for x in losses])
         _refuse_bad_loss(losses, 0)
-    return {
+    done = {
         "import_s": imported - started,
         "setup_s": ready - imported,
         "peak_device_bytes": _peak_device_bytes(slot.device),
         "peak": _peak(job, slot),
     }
+    return done | _flop(place, step, slot)
+
+
+def _flop(place: Place, step: Step, slot: PlainSlot | TorchSlot) -> dict[str, Any]:
+    """Operations per item, counted once per cell: by one more step of its first launch, on every rank."""
+    if place.job.launch != 0 or isinstance(slot, PlainSlot):
+        return {}
+    from cupel.measure.flop import flop_per_item
+
+    try:
+        return {"flop_per_item": flop_per_item(step)}
+    except Exception as error:  # noqa: BLE001  the launch is measured; only this number is not known
+        return {"flop_per_item": None, "flop_note": f"{type(error).__name__}: {error}"[:400]}
 
 
 def _check(place: Place, writer: RecordWriter) -> dict[str, Any]:
