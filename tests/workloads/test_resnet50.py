@@ -15,8 +15,9 @@ from cupel.workloads import resnet50
 TINY = SimpleNamespace(**resnet50.CARD.sizes("tiny"))
 
 
-def make_slot(precision: str = "fp32") -> TorchSlot:
-    return TorchSlot(device="cpu", settings={"precision": precision, "compile": False}, threads=1)
+def make_slot(precision: str = "fp32", data: str = "synthetic") -> TorchSlot:
+    settings = {"precision": precision, "compile": False, "data": data}
+    return TorchSlot(device="cpu", settings=settings, threads=1)
 
 
 def test_full_is_the_papers_network():
@@ -56,6 +57,32 @@ def test_a_block_is_its_residual_plus_its_shortcut():
 def test_a_step_counts_the_images_of_its_batch():
     step = resnet50.setup(TINY, make_slot(), Seeds(0))
     assert [step().items for _ in range(3)] == [TINY.batch] * 3
+
+
+@pytest.fixture
+def cache(tmp_path_factory, monkeypatch) -> None:
+    pytest.importorskip("PIL", reason="photographs are decoded by Pillow")
+    monkeypatch.delenv("CUPEL_IMAGENET", raising=False)
+    monkeypatch.setenv("CUPEL_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+def test_photographs_are_trained_on(cache):
+    losses = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(0)
+        step = resnet50.setup(TINY, make_slot(data="disk"), Seeds(seed))
+        done = [step() for _ in range(3)]
+        assert [one.items for one in done] == [TINY.batch] * 3
+        losses.append([float(one.loss) for one in done])
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_the_check_passes_on_photographs_and_fails_without_updates(cache):
+    resnet50.sane(TINY, make_slot(data="disk"), Seeds(0))
+    slot = make_slot(data="disk")
+    slot.step = lambda _: None
+    with pytest.raises(WrongWorkError, match="expected it to fall"):
+        resnet50.sane(TINY, slot, Seeds(0))
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
