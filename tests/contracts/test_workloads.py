@@ -21,7 +21,9 @@ torch = pytest.importorskip("torch", reason="workloads need torch")
 NUM_STEPS = 3
 WAITS = ("_local_scalar_dense", "nonzero", "masked_select", "equal", "unique_dim", "_unique2")
 """Operators whose result the host must wait for."""
-ENTRIES = [entry for entry in load_catalog().entries.values() if entry.kind == "workload"]
+EVERY = [entry for entry in load_catalog().entries.values() if entry.kind == "workload"]
+ENTRIES = [entry for entry in EVERY if entry.card.all_settings.get("devices", ("one",))[0] != "all"]
+"""Those that one process can do; the others have tests on several ranks."""
 PRECISIONS = [
     pytest.param(entry, str(precision), id=f"{entry.stem}-{precision}")
     for entry in ENTRIES
