@@ -46,23 +46,19 @@ def same_crop(width_px, height_px, rng):
     return photo_batches.Crop(0, 0, width_px, height_px, is_flipped=False)
 
 
-def black(pixels, slot):
-    return slot.laid_out(torch.zeros(pixels.permute(0, 3, 1, 2).shape))
+def black(slot):
+    return lambda pixels: slot.laid_out(torch.zeros(pixels.permute(0, 3, 1, 2).shape))
 
 
-def other_label(samples):
-    pixels, labels = photo_batches_collate(samples)
-    return pixels, labels + 1
-
-
-photo_batches_collate = photo_batches.collate
+def other_labels(samples):
+    return torch.stack([pixels for pixels, _ in samples]), torch.tensor([label + 1 for _, label in samples])
 
 
 @pytest.mark.parametrize(
     ("spoilt", "message"),
     [
-        pytest.param({"normalised": black}, "differs by .* from its crop", id="black images"),
-        pytest.param({"collate": other_label}, "came with label 1; expected 0|label", id="labels"),
+        pytest.param({"normaliser": black}, "differs by .* from its crop", id="black images"),
+        pytest.param({"collate": other_labels}, r"came with label \d; expected \d", id="labels"),
         pytest.param({"MEAN": (0.5, 0.5, 0.5)}, "differs by", id="normalisation"),
     ],
 )

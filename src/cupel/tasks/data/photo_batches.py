@@ -10,7 +10,7 @@ Shapes: N images, H x W pixels, 3 channels.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -141,12 +141,19 @@ def collate(samples: Sequence[tuple[Tensor, int]]) -> tuple[Tensor, Tensor]:
     return torch.stack([pixels for pixels, _ in samples]), torch.tensor([label for _, label in samples])
 
 
-def normalised(pixels_NHW3: Tensor, slot: Slot) -> Tensor:
-    """Pixels on the device as fp32 images (N, 3, H, W) of about mean 0 and variance 1."""
-    mean, std = (torch.tensor(of_channels, device=pixels_NHW3.device) for of_channels in (MEAN, STD))
-    images_NHW3 = pixels_NHW3.float().div_(255).sub_(mean).div_(std)
-    images_N3HW: Tensor = slot.laid_out(images_NHW3.permute(0, 3, 1, 2))
-    return images_N3HW
+def normaliser(slot: Slot) -> Callable[[Tensor], Tensor]:
+    """What turns pixels (N, H, W, 3) on the device into fp32 images (N, 3, H, W) of about mean 0 and variance 1.
+
+    Its constants are on the device beforehand: bringing them there for each batch would make the host wait.
+    """
+    mean, std = (torch.tensor(of_channels, device=slot.device) for of_channels in (MEAN, STD))
+
+    def normalised(pixels_NHW3: Tensor) -> Tensor:
+        images_NHW3 = pixels_NHW3.float().div_(255).sub_(mean).div_(std)
+        images_N3HW: Tensor = slot.laid_out(images_NHW3.permute(0, 3, 1, 2))
+        return images_N3HW
+
+    return normalised
 
 
 def photo_batches(sizes: Sizes, slot: Slot, rng: Seeds) -> Iterator[tuple[Tensor, Tensor]]:
@@ -193,10 +200,11 @@ def make_loader(
 def to_device(loader: torch.utils.data.DataLoader[tuple[Tensor, int]], slot: Slot) -> Iterator[tuple[Tensor, Tensor]]:
     """Normalised batches on the device; starts the loader's processes at once, not with the first batch."""
     batches = iter(loader)
+    normalised = normaliser(slot)
 
     def move() -> Iterator[tuple[Tensor, Tensor]]:
         for pixels_NHW3, labels_N in batches:
             pixels = pixels_NHW3.to(slot.device, non_blocking=True)
-            yield normalised(pixels, slot), labels_N.to(slot.device, non_blocking=True)
+            yield normalised(pixels), labels_N.to(slot.device, non_blocking=True)
 
     return move()
