@@ -28,7 +28,7 @@ def generator(seed: int = 0) -> torch.Generator:
 
 def test_a_text_is_what_reading_it_anew_for_each_token_gives():
     model, prompts = make_model(), torch.randint(40, (3, 5), generator=generator())
-    writer = Writer(model, model.config, num_prompt=5, num_new=4)
+    writer = Writer(model, num_prompt=5, num_new=4)
     written = writer.write(prompts, likeliest, keep_logits=True)
     ids, surprises = prompts, []
     with torch.no_grad():
@@ -45,8 +45,8 @@ def test_a_text_is_what_reading_it_anew_for_each_token_gives():
 def test_a_text_before_leaves_nothing_behind():
     model = make_model()
     first, second = torch.randint(40, (2, 3, 5), generator=generator())
-    writer = Writer(model, model.config, num_prompt=5, num_new=4)
-    fresh = Writer(model, model.config, num_prompt=5, num_new=4).write(second, likeliest)
+    writer = Writer(model, num_prompt=5, num_new=4)
+    fresh = Writer(model, num_prompt=5, num_new=4).write(second, likeliest)
     writer.write(first, likeliest)
     again = writer.write(second, likeliest)
     assert torch.equal(again.ids_BT, fresh.ids_BT)

@@ -60,9 +60,8 @@ def test_the_check_finds_a_cache_that_forgets(monkeypatch):
     logits_of = Writer._logits
 
     def forget(self, ids, start):
-        for layer in self._cache.layers:
-            if start:
-                layer.keys.zero_()
+        for keys, _ in self._cache.layers.values():
+            keys.zero_()
         return logits_of(self, ids, start)
 
     monkeypatch.setattr(Writer, "_logits", forget)

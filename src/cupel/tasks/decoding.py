@@ -1,10 +1,12 @@
 """Writing texts with a decoder: the prompt in one pass, then a token at a time, keys and values kept.
 
-Decisions: the cache of the `transformers` library with a place for every position from the start, so that no shape
-depends on how far the text has come; masks are rows of one triangle made beforehand. Texts end by their length alone.
-Nothing is read back from the device.
+Decisions: the cache has a place for every position from the start, so that no shape depends on how far the text has
+come; what a text before left in it is masked until it is written over. Keys and values are kept in the dtype of the
+values: at mixed precision rotation leaves keys in fp32. Texts end by their length alone. Nothing is read back from the
+device.
 
-Shapes: B texts, P tokens of a prompt, N new tokens, T = P + N, V ids, K candidates.
+Shapes: B texts, P tokens of a prompt, N new tokens, T = P + N, Q tokens read in one pass, V ids, K candidates, H heads,
+D numbers of a head.
 """
 
 from __future__ import annotations
@@ -64,27 +66,54 @@ class Written(NamedTuple):
     surprise: Tensor
 
 
+class KeyValues:
+    """Keys and values of T tokens in every layer, in the form that decoders of the `transformers` library ask for.
+
+    Args:
+        num_tokens: places for tokens.
+    """
+
+    is_compileable = True
+
+    def __init__(self, num_tokens: int) -> None:
+        self.num_tokens = num_tokens
+        self.place_Q = torch.empty(0, dtype=torch.int64)
+        self.layers: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        """Places, taken or not."""
+        del layer_idx
+        return self.num_tokens
+
+    def update(self, key_BHQD: Tensor, value_BHQD: Tensor, layer_idx: int, *_: Any) -> tuple[Tensor, Tensor]:
+        """Keep what was made of the tokens at `place_Q`; returns what is kept of all T."""
+        if layer_idx not in self.layers:
+            shape = (*value_BHQD.shape[:2], self.num_tokens, value_BHQD.shape[3])
+            self.layers[layer_idx] = value_BHQD.new_zeros(shape), value_BHQD.new_zeros(shape)
+        for kept, fresh in zip(self.layers[layer_idx], (key_BHQD, value_BHQD), strict=True):
+            kept.index_copy_(2, self.place_Q, fresh.to(kept.dtype))
+        return self.layers[layer_idx]
+
+
 class Writer:
     """A decoder with a cache for texts of one length.
 
     Args:
         model: a causal language model of the `transformers` library.
-        config: its configuration.
         num_prompt: tokens of a prompt.
         num_new: tokens to write.
     """
 
-    def __init__(self, model: Any, config: Any, *, num_prompt: int, num_new: int) -> None:
-        from transformers.cache_utils import StaticCache
-
+    def __init__(self, model: Any, *, num_prompt: int, num_new: int) -> None:
         self._model = model
         self._num_prompt, self._num_new = num_prompt, num_new
-        self._cache = StaticCache(config=config, max_cache_len=num_prompt + num_new)
+        self._cache = KeyValues(num_prompt + num_new)
 
     def _logits(self, ids_BQ: Tensor, start: int) -> Tensor:
         """Logits (B, V) after tokens that stand at `start` and on."""
         device, num_all, end = ids_BQ.device, self._num_prompt + self._num_new, start + ids_BQ.shape[1]
         position_Q = torch.arange(start, end, device=device)
+        self._cache.place_Q = position_Q
         may_see_QT = position_Q[:, None] >= torch.arange(num_all, device=device)
         output = self._model(
             input_ids=ids_BQ,
@@ -102,7 +131,6 @@ class Writer:
 
         Cost: one pass over the prompts, and num_new - 1 passes over one token of each text.
         """
-        self._cache.reset()
         ids, logits, surprises, fresh_BQ, start = [prompts_BP], [], [], prompts_BP, 0
         for _ in range(self._num_new):
             logits_BV = self._logits(fresh_BQ, start)

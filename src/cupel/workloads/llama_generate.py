@@ -75,7 +75,7 @@ def build(sizes: Sizes, slot: Slot, *, rng: Seeds) -> Parts:
     """A model with its cache, prompts on the device, and the way to choose a token."""
     with slot.device:
         model = build_model(sizes, slot.dtype)
-        writer = Writer(slot.compile(model), model.config, num_prompt=sizes.prompt, num_new=sizes.new)
+        writer = Writer(slot.compile(model), num_prompt=sizes.prompt, num_new=sizes.new)
     generator = slot.generator(rng.seed("data"))
     shape, num_words = (sizes.batch, sizes.prompt), sizes.vocab_size
     prompts = [
