@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -139,11 +140,20 @@ def test_the_cache_is_where_the_environment_says(monkeypatch):
     assert cache_root() == Path.home() / "Library" / "Caches" / "cupel"
 
 
-def test_a_cache_that_cannot_be_written_is_refused_in_words(tmp_path, monkeypatch):
+@pytest.mark.parametrize("place", ["file", "/proc/absent"])
+def test_a_cache_that_cannot_be_written_is_refused_in_words(tmp_path, monkeypatch, place):
     (tmp_path / "file").write_text("")
-    monkeypatch.setenv("CUPEL_CACHE", str(tmp_path / "file"))
+    monkeypatch.setenv("CUPEL_CACHE", str(tmp_path / place))
     with pytest.raises(UsageError, match=r"cannot be written: .*\. Set CUPEL_CACHE to a folder that can"):
         cached_folder("files", Maker())
+
+
+def test_a_full_disk_is_left_for_the_record_to_tell():
+    def make(folder: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+
+    with pytest.raises(OSError, match="No space left"):
+        cached_folder("files", make)
 
 
 def test_a_users_folder_is_taken_or_refused_in_words(tmp_path, monkeypatch):

@@ -60,7 +60,7 @@ def cached_folder(name: str, make: Callable[[Path], None]) -> Path:
             if not is_whole(folder):
                 _make_anew(folder, make)
     except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR):
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOENT, errno.ENOTDIR):
             raise  # a full disk is told apart by who reads the record
         raise UsageError(
             f"The made files {folder} cannot be written: {error.strerror}. "
