@@ -97,7 +97,8 @@ def test_two_ranks_train_as_one_process_does(driver, training, strategy):
     assert not (two.path / "rendezvous").exists()
 
 
-def test_each_rank_by_itself_adds_its_rate(driver, training):
+def test_each_rank_by_itself_adds_its_rate(driver, training, monkeypatch):
+    monkeypatch.setattr("cupel.run.make_plan.num_ranks", lambda *_: 2)  # as on a machine of two accelerators
     folder, events = driver.run(training(), launches=1, settings=("devices=each",))
     assert [e.status for e in events if isinstance(e, JobEnded)] == ["ok", "ok"]
     job = launch(folder)
@@ -169,9 +170,21 @@ def test_devices_is_a_setting_of_every_entry_with_torch(training):
     path = training()
     plan = make_plan(Request(names=(path,), size="tiny", settings=("devices=all",)), Catalog([]))
     assert (plan.cells[0].job.ranks, plan.cells[0].job.settings) == (2, {"devices": "all"})
+    each = make_plan(Request(names=(path,), size="tiny", settings=("devices=each",)), Catalog([]))
+    assert (each.cells[0].job.ranks, each.cells[0].job.settings) == (1, {"devices": "each"}), "a CPU is one device"
     with pytest.raises(SettingError, match="training takes devices = one, each, all; asked was 'two'"):
         make_plan(Request(names=(path,), size="tiny", settings=("devices=two",)), Catalog([]))
     without = Path(path).with_name("plain.py")
     without.write_text(Path(path).read_text().replace('settings={"strategy": ("ddp", "fsdp")},', ""))
     with pytest.raises(SettingError, match="plain takes devices = one, each; asked was 'all'"):
         make_plan(Request(names=(str(without),), size="tiny", settings=("devices=all",)), Catalog([]))
+
+
+def test_a_job_over_several_nodes_is_skipped_in_words(training, tmp_path):
+    training()
+    suite = tmp_path / "nodes.toml"
+    head = 'title = "N"\n[[entries]]\nrun = "training.py"\n'
+    suite.write_text(f'{head}\n[[entries]]\nrun = "training.py"\nlabel = "over nodes"\nnodes = 2\n')
+    plan = make_plan(Request(names=(str(suite),), size="tiny"), Catalog([]))
+    assert plan.skipped == {"over nodes": "not testable here: it is a job over 2 nodes, and this is a run on one"}
+    assert len(plan.cells) == 1

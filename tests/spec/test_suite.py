@@ -138,3 +138,43 @@ def test_an_entry_by_path_is_relative_to_the_suite(
     assert suite.entries[0].run == str(room / "good.py")
     assert suite.entries[0].label == "good"
     Catalog([]).find(str(path))
+
+
+AFTER = """\
+title = "After another's model"
+
+[[entries]]
+label = "theirs"
+run = "good"
+differs = \"\"\"\\
+Ours counts what \\
+it says.\"\"\"
+
+[[entries]]
+label = "theirs over nodes"
+run = "good"
+nodes = 2
+
+[[entries]]
+label = "theirs by another name"
+run = "good"
+weight = 0
+
+[without]
+server = "Later."
+"""
+
+
+def test_a_suite_after_anothers_model_says_what_differs_and_what_is_left_out(room: Path) -> None:
+    suite = load_suite(write(room, AFTER))
+    assert [cell.nodes for cell in suite.entries] == [1, 2, 1]
+    assert suite.entries[0].differs == "Ours counts what it says."
+    assert dict(suite.without) == {"server": "Later."}
+    assert [cell.line for cell in suite.entries] == [3, 10, 15]
+
+
+def test_what_counts_is_counted_once(room: Path) -> None:
+    with pytest.raises(CardError, match="'theirs by another name' has the same cell as the entry on line 3"):
+        load_suite(write(room, AFTER.replace("weight = 0", "weight = 1")))
+    with pytest.raises(CardError, match="nodes is 0; expected 1 or more"):
+        load_suite(write(room, AFTER.replace("nodes = 2", "nodes = 0")))

@@ -45,9 +45,17 @@ def suite_record(suite: Suite) -> dict[str, Any]:
         "size": suite.size,
         "scores": list(suite.scores),
         "entries": [
-            {"run": cell.run, "weight": cell.weight, "set": dict(cell.settings), "label": cell.label}
+            {
+                "run": cell.run,
+                "weight": cell.weight,
+                "set": dict(cell.settings),
+                "label": cell.label,
+                "nodes": cell.nodes,
+                "differs": cell.differs,
+            }
             for cell in suite.entries
         ],
+        "without": dict(suite.without),
         "path": str(suite.path),
     }
 

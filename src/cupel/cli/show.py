@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from cupel.cli._entries import docstring, entry_record, reflowed, shown_path, suite_record, table, wrapped
 from cupel.spec.card import SIZES
@@ -87,11 +87,23 @@ def _suite_lines(suite: Suite, asked: str) -> Iterator[str]:
         rows.append((cell.run, f"{cell.weight:g}", words or "-", cell.label))
     yield "entries"
     yield from table(rows)
+    named = {cell.label: cell.differs for cell in suite.entries if cell.differs}
+    yield from _told("what differs from what has the name", named)
+    yield from _told("left out", suite.without)
     yield _line("size", suite.size or "the largest of small and full that fits the device")
     yield _line("reference", suite.reference or "none: rates are shown, no score")
     yield _line("scores", ", ".join(suite.scores))
     yield _line("file", shown_path(suite.path))
     yield _line("run it", f"cupel run {asked}")
+
+
+def _told(title: str, texts: Mapping[str, str]) -> Iterator[str]:
+    """A name and what is to be said of it, paragraph by paragraph."""
+    if texts:
+        yield ""
+        yield title
+    for name, text in texts.items():
+        yield wrapped(f"{name}: {text}", INDENT, first="  ")
 
 
 def _line(name: str, text: str) -> str:

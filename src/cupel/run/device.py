@@ -56,13 +56,17 @@ def resolve_device(asked: str) -> str:
     return name
 
 
-def num_devices(device: str) -> int:
-    """How many processes a job over all devices has: one per accelerator of a kind, on a CPU two.
+def num_ranks(devices: str, device: str) -> int:
+    """How many processes a job has.
 
     Args:
-        device: one of them, as `resolve_device` gives it.
+        devices: the run's setting: `one`; `each` or `all`, a process per accelerator of the kind. A CPU is one device:
+            `each` is one process on it, and a job over `all` is shared out over two, so that it is one over several.
+        device: one of the devices, as `resolve_device` gives it.
     """
     kind = device.partition(":")[0]
+    if devices == "one" or (devices == "each" and kind == "cpu"):
+        return 1
     return CPU_RANKS if kind == "cpu" else max(1, sum(name.startswith(f"{kind}:") for name in _devices()))
 
 

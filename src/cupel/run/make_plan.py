@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cupel.measure.memory import device_memory_bytes, fits
-from cupel.run.device import num_devices
+from cupel.run.device import num_ranks
 from cupel.run.plan import Cell, Plan, Request
 from cupel.run.settings import check_keys, parse_value, split_settings, takes
 from cupel.spec.card import SIZES, STEPPING_S, TIMEOUT_S, Scalar, Workload
@@ -86,6 +86,7 @@ class _Asked:
     settings: Mapping[str, Scalar]
     label: str
     weight: float
+    nodes: int = 1
 
 
 class _Skip(Exception):  # noqa: N818  it is no error: it leaves `_cell` with the reason why there is none
@@ -105,7 +106,7 @@ def _asked(request: Request, catalog: Catalog) -> tuple[list[_Asked], list[Suite
         for item in thing.entries:
             entry = catalog.find(item.run)
             assert isinstance(entry, Entry)
-            found.append(_Asked(entry, item.settings, item.label, item.weight))
+            found.append(_Asked(entry, item.settings, item.label, item.weight, item.nodes))
     if not found:
         raise UsageError("Nothing was named; expected entries, suites or files, such as: cupel run smoke.")
     return found, suites
@@ -114,6 +115,8 @@ def _asked(request: Request, catalog: Catalog) -> tuple[list[_Asked], list[Suite
 def _cell(item: _Asked, settings: Mapping[str, str], request: Request, size: str) -> Cell:
     """One cell, or `_Skip` with the reason why not."""
     entry, card = item.entry, item.entry.card
+    if item.nodes > 1:
+        raise _Skip(f"not testable here: it is a job over {item.nodes} nodes, and this is a run on one")
     missing = missing_extras(card)
     if missing:
         raise _Skip(f"needs {', '.join(missing)}: {install_line(missing)}")
@@ -140,7 +143,7 @@ def _cell(item: _Asked, settings: Mapping[str, str], request: Request, size: str
         settings=chosen,
         device=device,
         threads=request.threads,
-        ranks=1 if devices == "one" else num_devices(device),
+        ranks=num_ranks(devices, device),
         stepping_s=card.stepping_s.get(size, STEPPING_S[size]),
         timeout_s=request.timeout_s or TIMEOUT_S[size],
     )

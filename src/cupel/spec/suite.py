@@ -11,11 +11,17 @@ run = "matmul"                  # an entry's name, or the path of a file, relati
 weight = 1.0
 set = { precision = "bf16" }    # settings or numbers of the size
 label = "matmul bf16"           # optional
+nodes = 2                       # optional: a job over several machines
+differs = "..."                 # optional: from what the label names elsewhere
+
+[without]                       # optional: what is left out of another's list, and why
+some_benchmark = "..."
 """
 
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,9 +37,24 @@ if TYPE_CHECKING:
 SCORES = ("cupel", "milabench")
 """The scores that a suite may ask for."""
 
-_SUITE_KEYS = {"title": str, "about": str, "reference": str, "size": str, "scores": list, "entries": list}
-_ENTRY_KEYS = {"run": str, "weight": (int, float), "set": dict, "label": str}
-_WORDS: dict[Any, str] = {str: "a string", list: "a list", dict: "a table", (int, float): "a number"}
+_SUITE_KEYS = {
+    "title": str,
+    "about": str,
+    "reference": str,
+    "size": str,
+    "scores": list,
+    "entries": list,
+    "without": dict,
+}
+_ENTRY_KEYS = {"run": str, "weight": (int, float), "set": dict, "label": str, "nodes": int, "differs": str}
+_HEADING = re.compile(r"\s*\[\[\s*entries\s*\]\]\s*(#.*)?")
+_WORDS: dict[Any, str] = {
+    str: "a string",
+    list: "a list",
+    dict: "a table",
+    int: "a whole number",
+    (int, float): "a number",
+}
 
 
 @dataclass(frozen=True)
@@ -45,6 +66,8 @@ class SuiteEntry:
         weight: its weight in the score, at least 0.
         settings: what its `set` says: settings, or numbers of the size.
         label: its name for people.
+        nodes: machines that the work is meant for; more than one is skipped on a single machine.
+        differs: how it differs from what the label names elsewhere, and why.
         line: line of the suite's file where it starts.
     """
 
@@ -52,6 +75,8 @@ class SuiteEntry:
     weight: float
     settings: Mapping[str, Scalar] = field(default_factory=dict)
     label: str = ""
+    nodes: int = 1
+    differs: str = ""
     line: int = 0
 
 
@@ -68,6 +93,7 @@ class Suite:
         reference: name of the recorded run that its score is relative to; empty where there is none.
         size: the size to run at; None takes the largest that fits.
         scores: the scores it asks for, of `SCORES`.
+        without: what a suite after another's model leaves out, by name, and why.
     """
 
     stem: str
@@ -78,6 +104,7 @@ class Suite:
     reference: str = ""
     size: str | None = None
     scores: tuple[str, ...] = ("cupel",)
+    without: Mapping[str, str] = field(default_factory=dict)
 
 
 def load_suite(path: Path | str) -> Suite:
@@ -117,6 +144,7 @@ def load_suite(path: Path | str) -> Suite:
         reference=data.get("reference", ""),
         size=data.get("size"),
         scores=scores,
+        without={str(name): str(why) for name, why in data.get("without", {}).items()},
     )
 
 
@@ -192,16 +220,29 @@ def _read_cell(source: _Source, index: int, item: object) -> SuiteEntry:
     label = item.get("label") or f"{Path(run).stem} {words}".strip()
     if run.endswith(".py"):
         run = str((source.path.parent / run).resolve())
-    return SuiteEntry(run=run, weight=weight, settings=settings, label=label, line=source.line(where) or 0)
+    nodes = item.get("nodes", 1)
+    if nodes < 1:
+        raise source.error((*where, "nodes"), f"nodes is {nodes}; expected 1 or more.")
+    return SuiteEntry(
+        run=run,
+        weight=weight,
+        settings=settings,
+        label=label,
+        nodes=nodes,
+        differs=" ".join(item.get("differs", "").split()),
+        line=source.line_of_entry(index) or 0,
+    )
 
 
 def _check_cells(source: _Source, entries: tuple[SuiteEntry, ...]) -> None:
-    """Each cell once, each label once, and some weight above 0."""
+    """Each label once, each cell once unless it has no weight, and some weight above 0."""
     for what in ("cell", "label"):
         first: dict[object, int] = {}
         for index, entry in enumerate(entries):
-            cell = (entry.run, tuple(sorted((k, repr(v)) for k, v in entry.settings.items())))
+            cell = (entry.run, entry.nodes, tuple(sorted((k, repr(v)) for k, v in entry.settings.items())))
             key = cell if what == "cell" else entry.label
+            if what == "cell" and not entry.weight:
+                continue
             if key in first:
                 place = entries[first[key]].line
                 text = f"{entry.label!r} has the same {what} as the entry on line {place}; expected each once."
@@ -235,6 +276,13 @@ class _Source:
                 return start
             start = end + 1
         return None
+
+    def line_of_entry(self, index: int) -> int | None:
+        """Line where an entry starts: by its heading where every entry has one, which costs less than parsing."""
+        lines = [number for number, line in enumerate(self.text.splitlines(), 1) if _HEADING.fullmatch(line)]
+        if len(lines) == len(tomllib.loads(self.text).get("entries", ())):
+            return lines[index]
+        return self.line(("entries", index))
 
     def error(self, where: tuple[str | int, ...], text: str) -> CardError:
         """An error that names file and line."""
