@@ -56,10 +56,13 @@ class Limits:
     Args:
         stepping_s: seconds to go on after the first step.
         min_steps: steps to aim for; the time is stretched by up to 60 % to reach them.
+        agree: says on every rank of a job what its first rank handed over, for ranks that must take the same steps; the
+            first then decides at which step the next look at the time is, and when it was the last.
     """
 
     stepping_s: float
     min_steps: int = MIN_STEPS
+    agree: Callable[[int], int] | None = None
 
 
 @dataclass
@@ -78,7 +81,6 @@ def run_steps(
     limits: Limits,
     write: Callable[[Sequence[StepRow]], None],
     has_late_losses: bool = False,
-    agree: Callable[[int], int] | None = None,
 ) -> list[Any]:
     """Call `step` until the limits are reached.
 
@@ -88,8 +90,6 @@ def run_steps(
         limits: how long to go on.
         write: takes the rows of steps that are over, about once a second, outside the timed part.
         has_late_losses: leave the losses alone until the end (reading one would make the host wait for the device).
-        agree: says on every rank of a job what its first rank handed over, for ranks that must take the same steps; the
-            first then decides at which step the next look at the time is, and when it was the last.
 
     Returns:
         The losses that were left for later, in order; empty where they stand in the rows.
@@ -106,7 +106,7 @@ def run_steps(
     last_ns = begin_ns + int(limits.stepping_s * STRETCH * 1e9)
     count, min_steps = 1, limits.min_steps
     flush_ns = begin_ns + FLUSH_NS
-    look_at = 2
+    look_at, agree = 2, limits.agree
     mark, host_ns, marks, done = clock.mark, clock.host_ns, pending.marks, pending.done
     while True:
         did = step()

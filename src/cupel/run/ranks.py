@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from cupel.ledger.records import RecordWriter, read_records
+from cupel.run.parent import die_with_parent
 from cupel.spec.job import Job
 
 MEETING = "rendezvous"
@@ -141,8 +142,6 @@ def _fork(path: Path, rank: int, *, do_rank: Callable[[Path, int], int]) -> int:
     pid = os.fork()
     if pid:
         return pid
-    from cupel.run.worker import die_with_parent
-
     code = 1
     try:
         for number, name in ((1, "stdout.log"), (2, "stderr.log")):

@@ -16,7 +16,6 @@ import math
 import os
 import signal
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Sequence
@@ -28,19 +27,17 @@ from typing import Any
 from cupel.ledger.records import RecordWriter
 from cupel.measure.clock import clock_for
 from cupel.measure.memory import peak_rss_bytes
-from cupel.measure.stepping import Limits, StepRow, format_rows, run_steps
+from cupel.measure.stepping import MIN_STEPS, Limits, StepRow, format_rows, run_steps
+from cupel.run.parent import die_with_parent
 from cupel.run.ranks import Gang, rank_path, run_ranks
 from cupel.run.settings import is_joint
 from cupel.run.slot import PlainSlot, TorchSlot
 from cupel.run.worker_exit import DISK_FULL_EXIT
 from cupel.spec.catalog import Entry, install_line, read_entry
-from cupel.spec.errors import CupelError, MissingExtraError, UnsupportedError, WrongWorkError
+from cupel.spec.errors import CupelError, MissingExtraError, UnsupportedError, UsageError, WrongWorkError
 from cupel.spec.job import Job
 from cupel.spec.protocols import Step
 from cupel.spec.seeds import Seeds
-
-ORPHAN_POLL_S = 0.5
-PR_SET_PDEATHSIG = 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -120,29 +117,6 @@ def _gang(job: Job, path: Path, rank: int) -> Gang:
         raise MissingExtraError(f"{job.stem} on several ranks needs torch: {install_line(('torch',))}") from error
 
 
-def die_with_parent(parent: int, *, watches: bool = True) -> None:
-    """End this process within 2 s of the parent's death: at once by the kernel where it can, else by looking.
-
-    Args:
-        parent: process id of the parent as it was when this process was started.
-        watches: start the thread that looks; a process that will fork must not have one.
-    """
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(ORPHAN_POLL_S)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    if watches:
-        threading.Thread(target=watch, name="orphan watch", daemon=True).start()
-
-
 def _launch(place: Place, writer: RecordWriter) -> dict[str, Any]:
     """Set up, step, and say what it took."""
     job, gang = place.job, place.gang
@@ -164,14 +138,14 @@ def _launch(place: Place, writer: RecordWriter) -> dict[str, Any]:
         writer.write_text(format_rows(rows))
         _refuse_bad_loss([row.loss for row in rows], rows[0].index)
 
+    agree = gang.agree if gang is not None and is_joint(job.settings, entry.card) else None
     late = run_steps(
         step,
         clock_for(slot.device),
         # tiny keeps to its half second, interval or not
-        limits=Limits(job.stepping_s, 1) if job.size == "tiny" else Limits(job.stepping_s),
+        limits=Limits(job.stepping_s, 1 if job.size == "tiny" else MIN_STEPS, agree),
         write=write,
         has_late_losses=not is_host,
-        agree=gang.agree if gang is not None and is_joint(job.settings, entry.card) else None,
     )
     writer.write("phase", phase="finishing", t=time.time())
     if late:
@@ -266,6 +240,8 @@ def _explain(error: BaseException) -> tuple[str, str]:
         return "not supported here", text
     if isinstance(error, WrongWorkError):
         return "wrong work", text
+    if isinstance(error, UsageError):
+        return "refused", text  # a sentence for the user: what was asked, found and expected
     if isinstance(error, OSError) and error.errno is not None and error.errno in _FULL:
         return "disk full", f"{error.strerror}: {error.filename or 'the run folder'}"
     first_line = text.splitlines()[0][:400]

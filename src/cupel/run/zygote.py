@@ -16,13 +16,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from cupel.run.parent import die_with_parent
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until standard input ends."""
-    from cupel.run import worker
-
     arguments = list(sys.argv[1:] if argv is None else argv)
-    worker.die_with_parent(int(arguments[0]), watches=False)
+    die_with_parent(int(arguments[0]), watches=False)
     answers = os.dup(1)
     os.dup2(2, 1)  # what a package prints while it is imported is no answer
     for package in arguments[1:]:
@@ -61,7 +61,7 @@ def _become_worker(folder: Path) -> None:
         for number, name in ((1, "stdout.log"), (2, "stderr.log")):
             log = os.open(folder / "rank0" / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
             os.dup2(log, number)
-        worker.die_with_parent(server)
+        die_with_parent(server)
         code = worker.do_job(folder)
         sys.stdout.flush()
         sys.stderr.flush()
