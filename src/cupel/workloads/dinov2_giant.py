@@ -140,7 +140,7 @@ def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
         target_GBK = targets_of(by_crop(nets.teacher, batches[0][:1], batch=sizes.batch, slot=slot), nets.centre_K)
     check_gradients("dinov2_giant", nets.student, crop_loss(student_CBK, target_GBK))
     losses: list[float] = []
-    for _ in range(20):
+    for _ in range(10):
         loss = crop_loss(by_crop(nets.model, batches[0], batch=sizes.batch, slot=slot), target_GBK)
         slot.step(loss, clip_norm=3.0)
         losses.append(float(loss.detach()))
