@@ -52,6 +52,8 @@ def _section(entry: Entry) -> Iterator[str]:
     yield ""
     yield f"- Source: {card.source}"
     yield f"- Optimiser: {card.optimizer or 'none, nothing is trained'}"
+    if card.parameters:
+        yield f"- Parameters at full: {card.parameters:,}"
     yield f"- Direction: {card.better} is better"
     yield f"- Tags: {', '.join(card.tags) or 'none'}"
     yield f"- Code: [`{entry.path.relative_to(ROOT)}`](../{entry.path.relative_to(ROOT)})"
@@ -71,11 +73,17 @@ def _suite_section(suite: Suite) -> Iterator[str]:
     yield ""
     yield f"Reference: {suite.reference or 'none'}. Scores: {', '.join(suite.scores)}."
     yield ""
-    yield "| entry | weight | set |"
-    yield "|---|---|---|"
+    yield "| name | entry | weight | set | differs |"
+    yield "|---|---|---|---|---|"
     for cell in suite.entries:
         settings = ", ".join(f"{name}={value}" for name, value in cell.settings.items())
-        yield f"| {cell.label} | {cell.weight:g} | {settings or '-'} |"
+        nodes = f", {cell.nodes} nodes" if cell.nodes > 1 else ""
+        yield f"| {cell.label} | {cell.run} | {cell.weight:g} | {settings or '-'}{nodes} | {cell.differs or '-'} |"
+    if suite.without:
+        yield ""
+        yield "Left out:"
+        yield ""
+        yield from (f"- {name}: {why}" for name, why in suite.without.items())
 
 
 if __name__ == "__main__":

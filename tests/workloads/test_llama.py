@@ -74,10 +74,10 @@ def test_checkpoints_change_no_loss():
 
 
 def test_bf16_stores_parameters_in_bf16_and_rotary_frequencies_in_fp32():
-    model = llama.build_model(TINY, make_slot("bf16"))
+    model = llama.build_model(TINY, "bf16")
     assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
     assert model.model.rotary_emb.inv_freq.dtype == torch.float32
-    assert {p.dtype for p in llama.build_model(TINY, make_slot("fp16")).parameters()} == {torch.float32}
+    assert {p.dtype for p in llama.build_model(TINY, "fp16").parameters()} == {torch.float32}
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])

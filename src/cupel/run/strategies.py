@@ -4,8 +4,8 @@ Strategies
     ddp     every rank has the whole model and its own data; gradients are
             averaged over ranks while the backward pass goes on.
     fsdp    parameters, gradients and optimiser state are cut over ranks;
-            each block (a member of a ModuleList) gathers its parameters
-            when its turn comes. The gradients are the same averages.
+            each block (a member of an outermost ModuleList) gathers its
+            parameters when its turn comes. The gradients are the same averages.
 
 Source: Li et al. 2020, PyTorch Distributed (VLDB 13); Zhao et al. 2023, PyTorch FSDP (VLDB 16); by torch's own
 `DistributedDataParallel` and `fully_shard`.
@@ -13,6 +13,7 @@ Source: Li et al. 2020, PyTorch Distributed (VLDB 13); Zhao et al. 2023, PyTorch
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from cupel.spec.errors import UnsupportedError
@@ -48,11 +49,19 @@ def _fsdp(model: Any, device: Any) -> Any:
     import torch.distributed as dist
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
-    from torch.nn import ModuleList
 
     mesh = init_device_mesh(device.type, (dist.get_world_size(),))
-    for module in [m for m in model.modules() if isinstance(m, ModuleList)]:
-        for block in module:
-            if any(True for _ in block.parameters()):
-                fully_shard(block, mesh=mesh)
+    for block in _blocks(model):
+        fully_shard(block, mesh=mesh)
     return fully_shard(model, mesh=mesh)
+
+
+def _blocks(module: Any) -> Iterator[Any]:
+    """The members of the outermost lists of modules, such as the layers of a transformer; not the lists within them."""
+    from torch.nn import ModuleList
+
+    for child in module.children():
+        if isinstance(child, ModuleList):
+            yield from (block for block in child if any(True for _ in block.parameters()))
+        else:
+            yield from _blocks(child)

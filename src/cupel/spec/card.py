@@ -39,6 +39,7 @@ class Workload:
         settings: for each setting that the entry supports, its values; the first is the default.
         also: further units that a step counts (`tokens`).
         optimizer: optimiser and its settings in words; empty where nothing is trained.
+        parameters: numbers that the model of `full` consists of, trained or not; 0 where there is no model.
         memory_gib: memory needed on the device by each size, in GiB.
         stepping_s: seconds of stepping in one launch, by size, instead of the default.
         bound: the physical quantity that one item is a multiple of (`flop`, `byte`), with `per_item` of them in an
@@ -59,6 +60,7 @@ class Workload:
     settings: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
     also: tuple[str, ...] = ()
     optimizer: str = ""
+    parameters: int = 0
     memory_gib: Mapping[str, float] = field(default_factory=dict)
     stepping_s: Mapping[str, float] = field(default_factory=dict)
     bound: Literal["", "flop", "byte"] = ""

@@ -36,7 +36,7 @@ CARD = Workload(
     source="Devlin et al. 2018, BERT: Pre-training of Deep Bidirectional Transformers",
     tags=("training", "language", "transformer"),
     needs=("torch", "models"),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True)},
+    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
     optimizer="AdamW, learning rate 1e-4, betas 0.9 and 0.999, weight decay 0.01",
     tiny={
         "layers": 2,
@@ -71,6 +71,7 @@ CARD = Workload(
         "dropout": 0.1,
         "batches": 16,
     },
+    parameters=335_174_458,
     memory_gib={"tiny": 0.1, "small": 0.5, "full": 40.0},
 )
 

@@ -45,11 +45,12 @@ CARD = Workload(
     source="Freeman et al. 2021, Brax: A Differentiable Physics Engine for Large Scale Rigid Body Simulation",
     tags=("training", "reinforcement learning", "simulation"),
     needs=("torch",),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True)},
+    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
     optimizer="Adam, learning rate 3e-4, gradient norm clipped to 1",
     tiny={"num_envs": 16, "horizon": 5, "epochs": 1, "minibatches": 2, "policy_width": 16, "value_width": 16},
     small={"num_envs": 128, "horizon": 10, "epochs": 2, "minibatches": 4, "policy_width": 32, "value_width": 64},
     full={"num_envs": 8192, "horizon": 20, "epochs": 4, "minibatches": 32, "policy_width": 32, "value_width": 256},
+    parameters=270_247,
     memory_gib={"tiny": 0.05, "small": 0.3, "full": 2.0},
 )
 

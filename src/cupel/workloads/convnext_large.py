@@ -38,8 +38,7 @@ CARD = Workload(
     settings={
         "precision": ("fp32", "tf32", "bf16", "fp16"),
         "compile": (False, True),
-        "channels_last": (False, True),
-    },
+        "channels_last": (False, True), "strategy": ("ddp", "fsdp")},
     tiny={
         "depth": 4, "width": 8, "layer_scale": 1.0, "drop_path": 0.5, "learning_rate": 1e-3, "image_px": 32,
         "num_classes": 10, "batch": 4, "batches": 2,
@@ -53,6 +52,7 @@ CARD = Workload(
         "num_classes": 1000, "batch": 128, "batches": 4,
     },
     optimizer="AdamW, learning rate 1.25e-4 (tiny: 1e-3), betas 0.9 and 0.999, weight decay 0.05 (vectors: 0)",
+    parameters=197_767_336,
     memory_gib={"tiny": 0.05, "small": 0.3, "full": 49.0},
 )  # fmt: skip
 BLOCKS = {4: (1, 1, 1, 1), 18: (3, 3, 9, 3), 36: (3, 3, 27, 3)}

@@ -39,7 +39,7 @@ CARD = Workload(
     source="Karpukhin et al. 2020, Dense Passage Retrieval for Open-Domain Question Answering",
     tags=("training", "language", "transformer", "retrieval", "contrastive"),
     needs=("torch", "models"),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True)},
+    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
     optimizer="AdamW, learning rate 1e-5 (tiny: 3e-4), betas 0.9 and 0.999, no weight decay",
     tiny={
         "layers": 2, "width": 64, "heads": 2, "feedforward": 128, "vocab_size": 512, "positions": 32, "dropout": 0.1,
@@ -56,6 +56,7 @@ CARD = Workload(
         "dropout": 0.1, "batch": 128, "query_shortest": 8, "query_longest": 32, "passage_shortest": 100,
         "passage_longest": 256, "learning_rate": 1e-5, "batches": 4,
     },
+    parameters=217_783_296,
     memory_gib={"tiny": 0.1, "small": 0.5, "full": 48.0},
 )  # fmt: skip
 

@@ -39,11 +39,12 @@ CARD = Workload(
     "Molecules",
     tags=("training", "graphs", "molecules"),
     needs=("torch",),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True)},
+    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
     optimizer="Adam with AMSGrad, learning rate 1e-3",
     tiny={"hidden": 16, "angular": 8, "output": 16, "blocks": 1, "cutoff_a": 3.0, "batch": 4, "batches": 2},
     small={"hidden": 64, "angular": 32, "output": 128, "blocks": 2, "cutoff_a": 5.0, "batch": 4, "batches": 4},
     full={"hidden": 128, "angular": 64, "output": 256, "blocks": 4, "cutoff_a": 5.0, "batch": 16, "batches": 8},
+    parameters=1_885_830,
     memory_gib={"tiny": 0.05, "small": 0.3, "full": 1.0},
 )
 

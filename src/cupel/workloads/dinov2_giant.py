@@ -5,8 +5,7 @@ Decisions:
   published model less a mask token and the positions of its last phase at 518 px; heads of 3 layers (2048, bottleneck
   384) and 131 072 prototypes, 58.5 M, as the paper's recipe for it.
 - Two crops of 224 px and eight of 98 px of each image; 32 images a step, Milabench's number. Counted: images.
-- The loss between class tokens (DINO) with a running centre; the recipe's loss on masked patches (iBOT), its spread of
-  features (KoLeo) and its Sinkhorn centring are left out.
+- The loss between class tokens (DINO) with a running centre; the recipe's iBOT, KoLeo and Sinkhorn parts are left out.
 - Layers of the `transformers` library from a configuration with random weights; scaled dot product attention; blocks
   are dropped for 40 % of the samples, having been computed.
 - Crops are random pixels about a colour that the crops of an image share; `batches` batches on the device, in rotation.
@@ -40,7 +39,7 @@ CARD = Workload(
     source="Oquab et al. 2023, DINOv2: Learning Robust Visual Features without Supervision",
     tags=("vision", "training", "transformer", "self-supervised"),
     needs=("torch", "models"),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True)},
+    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp",)},
     optimizer="AdamW, learning rate 2e-4 x sqrt(batch / 1024) (tiny: 1e-3), weight decay 0.04, gradient norm cut to 3",
     tiny={
         "layers": 2, "width": 32, "heads": 2, "patch_px": 14, "global_px": 28, "local_px": 14, "num_local": 2,
@@ -57,6 +56,7 @@ CARD = Workload(
         "head_width": 2048, "bottleneck": 384, "prototypes": 131072, "drop_path": 0.4, "checkpoints": True,
         "batch": 32, "batches": 4, "learning_rate": 3.5e-5,
     },
+    parameters=1_193_232_256,
     memory_gib={"tiny": 0.1, "small": 0.5, "full": 38.0},
 )  # fmt: skip
 

@@ -1,8 +1,7 @@
 """A recommendation model (DLRM) learning to predict clicks.
 
 Decisions:
-- The model is written by hand (`cupel.tasks.models.dlrm`): 13 dense features, 26 embedding tables with sum pooling, dot
-  interaction, binary cross-entropy.
+- By hand (`cupel.tasks.models.dlrm`): 13 dense features, 26 tables, sum pooling, dot interaction, cross-entropy.
 - `full`: the tables of the Criteo Kaggle log, 33.8 M rows, with embeddings of 128 and the networks of MLPerf (bottom
   512-256-128, top 1024-1024-512-256-1), batch 32 768: 4 322 M parameters in tables, 2.4 M in networks. The tables of
   MLPerf (the Terabyte log, 204 M rows) do not fit one accelerator. Smaller sizes cut the tables to `max_rows`.
@@ -36,7 +35,7 @@ CARD = Workload(
     source="Naumov et al. 2019, Deep Learning Recommendation Model for Personalization and Recommendation Systems",
     tags=("training", "recommendation", "embedding"),
     needs=("torch",),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True)},
+    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp",)},
     optimizer="SGD, learning rate 0.1",
     tiny={"max_rows": 100, "width": 16, "hidden": 32, "batch": 64, "hots": 2, "exponent": 1.05, "batches": 2},
     small={"max_rows": 100000, "width": 32, "hidden": 256, "batch": 1024, "hots": 1, "exponent": 1.05, "batches": 8},
@@ -49,6 +48,7 @@ CARD = Workload(
         "exponent": 1.05,
         "batches": 16,
     },
+    parameters=4_323_978_753,
     memory_gib={"tiny": 0.05, "small": 0.5, "full": 20.0},
 )
 

@@ -4,13 +4,12 @@ Decisions:
 - The environment is CartPole-v1 written in torch (`cupel.tasks.cartpole`), `num_envs` of them in the worker's own
   process. The network has hidden layers of 120 and 84 ReLU units: 10 934 parameters.
 - A step acts `interval` times in every environment, random with probability 0.05 and else greedily, remembers what came
-  of it, and makes one update from `batch` memories drawn with replacement. Every `target_every` updates the network
-  that the targets are of becomes a copy of the one that is trained.
+  of it, and makes one update from `batch` memories drawn with replacement; `target_every` updates to a new target.
 - The memory is a ring of `capacity` steps, filled at set-up by random actions, so that all timed steps are alike.
 - Discount 0.99, Huber loss, Adam, learning rate 2.5e-4, constant. Targets bootstrap unless the pole fell.
 - Precision: network under autocast at bf16 and fp16; environment, targets and loss in fp32.
-- `full`: the sizes of Milabench's dqn, which plays another game: 128 environments, memory of 131 072, batches of
-  65 536, an update every 10 steps. Small networks in a loop: mostly a measure of launch overhead.
+- `full`: the sizes of Milabench's dqn, which plays another game: 128 environments, memory of 131 072, batches of 65
+  536, an update every 10 steps. Small networks in a loop: mostly a measure of launch overhead.
 - Counted: environment steps, num_envs x interval. Memory at `full`: below 0.5 GiB (arithmetic).
 """
 
@@ -35,11 +34,12 @@ CARD = Workload(
     source="Mnih et al. 2015, Human-level Control through Deep Reinforcement Learning",
     tags=("training", "reinforcement learning"),
     needs=("torch",),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True)},
+    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
     optimizer="Adam, learning rate 2.5e-4",
     tiny={"num_envs": 8, "interval": 4, "capacity": 256, "batch": 64, "target_every": 8},
     small={"num_envs": 64, "interval": 10, "capacity": 16384, "batch": 4096, "target_every": 50},
     full={"num_envs": 128, "interval": 10, "capacity": 131072, "batch": 65536, "target_every": 50},
+    parameters=10_934,
     memory_gib={"tiny": 0.05, "small": 0.3, "full": 0.5},
 )
 EPSILON = 0.05

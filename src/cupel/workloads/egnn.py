@@ -38,12 +38,13 @@ CARD = Workload(
     source="Satorras et al. 2021, E(n) Equivariant Graph Neural Networks",
     tags=("training", "graph", "molecules", "equivariant"),
     needs=("torch",),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True)},
+    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
     optimizer="Adam, learning rate 5e-4, betas 0.9 and 0.999, weight decay 1e-16",
     # an odd number of molecules at tiny: signs of their errors, the gradient of the last bias, never cancel
     tiny={"layers": 2, "hidden": 16, "batch": 5, "batches": 2},
     small={"layers": 4, "hidden": 48, "batch": 6, "batches": 4},
     full={"layers": 7, "hidden": 128, "batch": 96, "batches": 16},
+    parameters=861_704,
     memory_gib={"tiny": 0.05, "small": 0.3, "full": 3.0},
 )
 NOISE_ANGSTROM = 0.1

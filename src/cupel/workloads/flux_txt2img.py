@@ -47,6 +47,7 @@ CARD = Workload(
         "double_blocks": 19, "single_blocks": 38, "heads": 24, "head_dim": 128, "word_dim": 4096, "prompt_dim": 768,
         "num_words": 512, "image_px": 1024, "decoder_width": 128, "num_steps": 28, "batch": 1, "batches": 4,
     },
+    parameters=11_901_408_320,
     memory_gib={"tiny": 0.1, "small": 0.5, "full": 49.0},
     stepping_s={"full": 240.0},
 )  # fmt: skip

@@ -36,11 +36,12 @@ CARD = Workload(
     source="Li et al. 2020, Fourier Neural Operator for Parametric Partial Differential Equations",
     tags=("training", "science", "fourier"),
     needs=("torch",),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True)},
+    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
     optimizer="Adam, learning rate 1e-3, betas 0.9 and 0.999, weight decay 1e-4",
     tiny={"side_px": 17, "padding_px": 3, "modes": 4, "width": 8, "layers": 2, "batch": 2, "batches": 2},
     small={"side_px": 33, "padding_px": 5, "modes": 8, "width": 16, "layers": 4, "batch": 4, "batches": 2},
     full={"side_px": 85, "padding_px": 9, "modes": 12, "width": 32, "layers": 4, "batch": 20, "batches": 16},
+    parameters=2_368_001,
     memory_gib={"tiny": 0.05, "small": 0.3, "full": 2.0},
 )
 

@@ -38,8 +38,7 @@ CARD = Workload(
     settings={
         "precision": ("fp32", "tf32", "bf16", "fp16"),
         "compile": (False, True),
-        "channels_last": (False, True),
-    },
+        "channels_last": (False, True), "strategy": ("ddp", "fsdp")},
     tiny={
         "depth": 4, "width": 32, "drop_path": 0.5, "learning_rate": 1e-3, "image_px": 32, "num_classes": 10,
         "batch": 4, "batches": 2,
@@ -54,6 +53,7 @@ CARD = Workload(
     },
     optimizer="AdamW, learning rate 1.25e-4 (tiny: 1e-3), betas 0.9 and 0.999, weight decay 0.05 (vectors: 0), "
     "gradient norm clipped to 5",
+    parameters=88_749_768,
     memory_gib={"tiny": 0.05, "small": 0.3, "full": 40.0},
 )  # fmt: skip
 BLOCKS = {4: (1, 1, 1, 1), 12: (2, 2, 6, 2), 24: (2, 2, 18, 2)}

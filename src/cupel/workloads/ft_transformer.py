@@ -38,11 +38,12 @@ CARD = Workload(
     source="Gorishniy et al. 2021, Revisiting Deep Learning Models for Tabular Data",
     tags=("training", "tabular", "transformer"),
     needs=("torch",),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True)},
+    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
     optimizer="AdamW, learning rate 1e-4 (tiny: 1e-3), betas 0.9 and 0.999, weight decay 1e-5",
     tiny={"rows": 500, "layers": 2, "width": 24, "heads": 4, "batch": 32, "dropout": 0.1, "learning_rate": 0.001},
     small={"rows": 10000, "layers": 3, "width": 48, "heads": 8, "batch": 64, "dropout": 0.1, "learning_rate": 0.0001},
     full={"rows": 98000, "layers": 3, "width": 192, "heads": 8, "batch": 512, "dropout": 0.1, "learning_rate": 0.0001},
+    parameters=902_593,
     memory_gib={"tiny": 0.05, "small": 0.3, "full": 3.0},
 )
 

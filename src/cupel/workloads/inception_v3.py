@@ -42,8 +42,7 @@ CARD = Workload(
     settings={
         "precision": ("fp32", "tf32", "bf16", "fp16"),
         "compile": (False, True),
-        "channels_last": (False, True),
-    },
+        "channels_last": (False, True), "strategy": ("ddp",)},
     tiny={
         "width": 4, "aux_kernel_px": 1, "dropout": 0.5, "image_px": 107, "num_classes": 10, "batch": 4, "batches": 2,
     },
@@ -55,6 +54,7 @@ CARD = Workload(
         "batches": 4,
     },
     optimizer="SGD, momentum 0.9, weight decay 4e-5, learning rate 0.045 x batch / 32, gradient norm clipped to 2",
+    parameters=27_161_264,
     memory_gib={"tiny": 0.05, "small": 0.3, "full": 4.0},
 )  # fmt: skip
 AUX_WEIGHT = 0.4

@@ -38,7 +38,7 @@ CARD = Workload(
     source="Grattafiori et al. 2024, The Llama 3 Herd of Models",
     tags=("training", "language", "transformer", "decoder"),
     needs=("torch", "models"),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True)},
+    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
     optimizer="AdamW, learning rate 3e-4, betas 0.9 and 0.95, weight decay 0.1",
     tiny={
         "layers": 2,
@@ -82,14 +82,14 @@ CARD = Workload(
         "checkpoints": True,
         "batches": 8,
     },
+    parameters=8_030_261_248,
     memory_gib={"tiny": 0.1, "small": 0.5, "full": 124.0},
 )
 
 
-def build_model(sizes: Sizes, slot: Slot) -> Any:
-    """The model on the device, its parameters in bf16 at bf16 and in fp32 else."""
-    with slot.device:
-        return llama(sizes, dtype=torch.bfloat16 if slot.precision == "bf16" else torch.float32)
+def build_model(sizes: Sizes, precision: str = "fp32") -> Any:
+    """The model on torch's default device, its parameters in bf16 at bf16 and in fp32 else."""
+    return llama(sizes, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
 
 
 def build_batches(sizes: Sizes, slot: Slot, *, rng: Seeds) -> list[DocumentBatch]:
@@ -107,7 +107,8 @@ def adamw(parameters: Any) -> torch.optim.Optimizer:
 
 def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
     """A model, batches in rotation, and the step that trains on the next batch."""
-    model = slot.prepare(build_model(sizes, slot), adamw)
+    with slot.device:
+        model = slot.prepare(build_model(sizes, slot.precision), adamw)
     batches = itertools.cycle(build_batches(sizes, slot, rng=rng))
 
     def step() -> Done:
@@ -124,7 +125,8 @@ def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
     """Logits have their shape, gradients reach all, an untrained model guesses, padding is not seen or counted."""
     fixed = copy.copy(sizes)
     fixed.batches = 1
-    model = build_model(fixed, slot)
+    with slot.device:
+        model = build_model(fixed, slot.precision)
     batch = build_batches(fixed, slot, rng=rng)[0]
     with slot.autocast():
         output = model(input_ids=batch.ids_BT, attention_mask=batch.may_see_B1TT, labels=batch.labels_BT)

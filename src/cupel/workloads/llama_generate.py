@@ -53,6 +53,7 @@ CARD = Workload(
         "layers": 32, "width": 4096, "heads": 32, "kv_heads": 32, "feedforward": 11008, "vocab_size": 32000,
         "checkpoints": False, "batch": 1, "prompt": 128, "new": 272, "top": 10, "batches": 16,
     },
+    parameters=6_738_415_616,
     memory_gib={"tiny": 0.1, "small": 0.5, "full": 27.0},
 )  # fmt: skip
 

@@ -5,15 +5,14 @@ Decisions:
   projection of two layers, and a decoder of Llama 2 7B with 32 064 ids: 7 063 427 072 parameters, of which 6 759.9 M
   learn. One image a step, as in Milabench.
 - As in the paper's second phase, the vision transformer is frozen, and runs without gradients.
-- The `transformers` library's layers from a configuration with random weights; attention by torch's scaled dot product
-  with a mask made at set-up (`cupel.tasks.models.llava`).
+- The `transformers` library's layers with random weights; scaled dot product attention, its mask made at set-up.
 - Data: standard normal pixels; `before` words, the image, `question` words and `answer` words by Zipf's law; only the
   answer counts in the loss. Nothing is padded. `batches` batches on the device, in rotation.
 - AdamW, fused, learning rate 2e-5 (tiny: 1e-3), no weight decay, constant. At bf16, parameters, gradients and both
   moments are stored in bf16 too, as one device needs it; fp16 is mixed precision over fp32 parameters.
 - Counted: images; `tokens` counts words and the vectors of images.
-- Memory at `full` (arithmetic): 16 bytes x 6 759.9 M + 4 bytes x 303.5 M = 101.9 GiB in fp32, half of it in bf16;
-  768 positions: inputs of 32 layers 0.4 GiB, one layer's inside 0.3 GiB, logits 0.3 GiB. `checkpoints` is on at `full`.
+- Memory at `full` (arithmetic): 16 bytes x 6 759.9 M + 4 bytes x 303.5 M = 101.9 GiB in fp32, half of it in bf16; 768
+  positions: inputs of 32 layers 0.4 GiB, one layer's inside 0.3 GiB, logits 0.3 GiB. `checkpoints` is on at `full`.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ CARD = Workload(
     source="Liu et al. 2023, Improved Baselines with Visual Instruction Tuning",
     tags=("training", "vision", "language", "transformer", "decoder"),
     needs=("torch", "models"),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True)},
+    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
     optimizer="AdamW, learning rate 2e-5 (tiny: 1e-3), betas 0.9 and 0.999, no weight decay",
     tiny={
         "vision_layers": 2, "vision_width": 32, "vision_heads": 2, "vision_feedforward": 64, "image_px": 28,
@@ -58,6 +57,7 @@ CARD = Workload(
         "before": 32, "question": 32, "answer": 128, "checkpoints": True, "batch": 1, "batches": 4,
         "learning_rate": 2e-5,
     },
+    parameters=7_063_427_072,
     memory_gib={"tiny": 0.1, "small": 0.5, "full": 104.0},
 )  # fmt: skip
 

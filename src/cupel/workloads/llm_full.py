@@ -34,7 +34,7 @@ CARD = Workload(
     source="Grattafiori et al. 2024, The Llama 3 Herd of Models",
     tags=("training", "language", "transformer", "decoder", "fine-tuning"),
     needs=("torch", "models"),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True)},
+    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
     optimizer="AdamW, learning rate 2e-5 (tiny: 1e-3), betas 0.9 and 0.999, weight decay 0.01",
     tiny={
         "layers": 2, "width": 64, "heads": 8, "kv_heads": 1, "feedforward": 224, "vocab_size": 512, "batch": 2,
@@ -48,6 +48,7 @@ CARD = Workload(
         "layers": 80, "width": 8192, "heads": 64, "kv_heads": 8, "feedforward": 28672, "vocab_size": 128256, "batch": 2,
         "shortest": 128, "longest": 512, "padded_to": 512, "checkpoints": True, "learning_rate": 2e-5, "batches": 8,
     },
+    parameters=70_553_706_496,
     memory_gib={"tiny": 0.1, "small": 0.5, "full": 1056.0},
 )  # fmt: skip
 

@@ -40,7 +40,12 @@ CARD = Workload(
     source="Hu et al. 2021, LoRA: Low-Rank Adaptation of Large Language Models",
     tags=("training", "language", "transformer", "decoder", "fine-tuning"),
     needs=("torch", "models"),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "model": ("8b", "70b")},
+    settings={
+        "precision": ("fp32", "tf32", "bf16", "fp16"),
+        "compile": (False, True),
+        "model": ("8b", "70b"),
+        "strategy": ("ddp", "fsdp"),
+    },
     optimizer="AdamW on the adapters, learning rate 3e-4 (tiny: 1e-2), betas 0.9 and 0.999, weight decay 0.01",
     tiny={
         "layers": 2, "width": 64, "heads": 4, "kv_heads": 2, "feedforward": 128, "vocab_size": 512, "rank": 8,
@@ -57,6 +62,7 @@ CARD = Workload(
         "alpha": 16, "batch": 8, "shortest": 64, "longest": 512, "padded_to": 512, "checkpoints": True,
         "learning_rate": 3e-4, "batches": 8,
     },
+    parameters=8_033_669_120,
     memory_gib={"tiny": 0.1, "small": 0.5, "full": 40.0},
 )  # fmt: skip
 

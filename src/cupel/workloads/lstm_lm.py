@@ -35,11 +35,12 @@ CARD = Workload(
     source="Zaremba et al. 2014, Recurrent Neural Network Regularization",
     tags=("training", "language", "recurrent"),
     needs=("torch",),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True)},
+    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
     optimizer="SGD, learning rate 1, gradient norm clipped to 10",
     tiny={"layers": 2, "width": 32, "vocab_size": 200, "dropout": 0.65, "batch": 4, "window": 12, "windows": 3},
     small={"layers": 2, "width": 200, "vocab_size": 4096, "dropout": 0.65, "batch": 8, "window": 20, "windows": 16},
     full={"layers": 2, "width": 1500, "vocab_size": 10000, "dropout": 0.65, "batch": 20, "window": 35, "windows": 64},
+    parameters=66_034_000,
     memory_gib={"tiny": 0.05, "small": 0.3, "full": 2.0},
 )
 

@@ -39,11 +39,12 @@ CARD = Workload(
     source="Gu & Dao 2023, Mamba: Linear-Time Sequence Modeling with Selective State Spaces",
     tags=("training", "language", "state space", "decoder"),
     needs=("torch",),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True)},
+    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
     optimizer="AdamW, learning rate 6e-4, betas 0.9 and 0.95, weight decay 0.1, gradient norm clipped to 1",
     tiny={"layers": 2, "width": 32, "state": 4, "vocab_size": 256, "batch": 2, "sequence": 16, "batches": 2},
     small={"layers": 3, "width": 96, "state": 8, "vocab_size": 2048, "batch": 2, "sequence": 64, "batches": 4},
     full={"layers": 24, "width": 768, "state": 16, "vocab_size": 50280, "batch": 8, "sequence": 2048, "batches": 8},
+    parameters=129_135_360,
     memory_gib={"tiny": 0.05, "small": 0.4, "full": 48.0},
 )
 

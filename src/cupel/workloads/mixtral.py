@@ -5,13 +5,12 @@ Decisions:
   token uses 2, vocabulary 32 000: 46 702 792 704 parameters. 32 prompts of 512 tokens, 64 tokens written after each.
 - Generation, since no device of today holds the training of it (with AdamW 348 GiB in bf16). Weights are stored at the
   precision of the run; bf16 is the default, and at fp32 twice the memory is needed.
-- The `transformers` library's model from a configuration with random weights, experts by grouped products that drop
-  no token (`cupel.tasks.models.mixtral`), attention by torch's scaled dot product, keys and values in a cache of fixed
-  size that is used again in each step.
+- The `transformers` library's model from a configuration with random weights, experts by grouped products that drop no
+  token (`cupel.tasks.models.mixtral`), attention by torch's scaled dot product, a cache of fixed size used again.
 - The likeliest token each time, as long as asked: with random weights no text ends, and nothing is drawn. Prompts are
   of equal length, words by Zipf's law; `batches` batches in rotation.
-- A step reads the prompts of a batch and writes all tokens. The loss is the mean negative log probability of the
-  tokens written: it shows that two runs wrote the same.
+- A step reads the prompts of a batch and writes all tokens. The loss is the mean negative log probability of the tokens
+  written: it shows that two runs wrote the same.
 - Counted: tokens written; `prompt tokens` counts those read. The rate covers the time of both.
 - Memory at `full` in bf16: parameters 87.0 GiB, keys and values 128 KiB x 32 x 576 = 2.3 GiB, work of one layer at the
   prompt (16 384 tokens, twice each) 3 GiB.
@@ -51,6 +50,7 @@ CARD = Workload(
         "layers": 32, "width": 4096, "heads": 32, "kv_heads": 8, "feedforward": 14336, "experts": 8,
         "vocab_size": 32000, "batch": 32, "prompt": 512, "written": 64, "batches": 4,
     },
+    parameters=46_702_792_704,
     memory_gib={"tiny": 0.1, "small": 0.4, "full": 95.0},
 )  # fmt: skip
 

@@ -1,9 +1,8 @@
 """A patched transformer forecasting time series (PatchTST) in training.
 
 Decisions:
-- `full` is the paper's supervised PatchTST/64 on the Weather data set: look-back 512, 64 patches of 16 with stride 8,
-  3 layers of width 128, 16 heads, 256 units, batch norm after each part, dropout 0.2, horizon 96: 1 194 336 parameters.
-  Batch 128 windows of 21 series.
+- `full` is the paper's supervised PatchTST/64 on the Weather data set: look-back 512, 64 patches of 16 with stride 8, 3
+  layers of width 128, 16 heads, 256 units, batch norm, dropout 0.2, horizon 96; 128 windows of 21 series a batch.
 - The `transformers` library's model from a configuration with random weights; attention by torch's scaled dot product,
   without the paper's sum of scores over layers. As in the paper the last value is repeated for a stride, hence 64
   patches and not 63; the library's mask keeps the repeats out of the scaling. Series of a window do not see each other.
@@ -36,7 +35,7 @@ CARD = Workload(
     source="Nie et al. 2022, A Time Series is Worth 64 Words: Long-term Forecasting with Transformers",
     tags=("training", "time series", "transformer"),
     needs=("torch", "models"),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True)},
+    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
     optimizer="Adam, learning rate 1e-4 (tiny: 1e-3), betas 0.9 and 0.999",
     tiny={
         "look_back": 64, "horizon": 16, "patch": 16, "stride": 8, "layers": 2, "width": 16, "heads": 4, "hidden": 32,
@@ -50,6 +49,7 @@ CARD = Workload(
         "look_back": 512, "horizon": 96, "patch": 16, "stride": 8, "layers": 3, "width": 128, "heads": 16,
         "hidden": 256, "dropout": 0.2, "channels": 21, "length": 52696, "batch": 128, "learning_rate": 0.0001,
     },
+    parameters=1_194_336,
     memory_gib={"tiny": 0.05, "small": 0.3, "full": 8.0},
 )  # fmt: skip
 

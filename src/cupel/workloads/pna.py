@@ -34,11 +34,12 @@ CARD = Workload(
     source="Corso et al. 2020, Principal Neighbourhood Aggregation for Graph Nets",
     tags=("training", "graphs", "molecules"),
     needs=("torch",),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True)},
+    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
     optimizer="Adam, learning rate 1e-3",
     tiny={"width": 16, "depth": 2, "batch": 16, "batches": 2},
     small={"width": 80, "depth": 4, "batch": 64, "batches": 4},
     full={"width": 80, "depth": 4, "batch": 4096, "batches": 4},
+    parameters=326_081,
     memory_gib={"tiny": 0.05, "small": 0.3, "full": 6.0},
 )
 

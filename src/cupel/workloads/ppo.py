@@ -43,11 +43,12 @@ CARD = Workload(
     source="Schulman et al. 2017, Proximal Policy Optimization Algorithms",
     tags=("training", "reinforcement learning"),
     needs=("torch",),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True)},
+    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
     optimizer="Adam, learning rate 2.5e-4 (tiny: 2.5e-3), epsilon 1e-5, gradient norm clipped to 0.5",
     tiny={"num_envs": 16, "horizon": 32, "epochs": 4, "minibatches": 4, "width": 64, "learning_rate": 0.0025},
     small={"num_envs": 64, "horizon": 32, "epochs": 4, "minibatches": 4, "width": 64, "learning_rate": 0.00025},
     full={"num_envs": 4096, "horizon": 128, "epochs": 3, "minibatches": 4, "width": 64, "learning_rate": 0.00025},
+    parameters=9_155,
     memory_gib={"tiny": 0.05, "small": 0.3, "full": 2.0},
 )
 
@@ -61,13 +62,18 @@ class Parts(NamedTuple):
     rules: Rules
 
 
+def build_model(sizes: Sizes) -> ActorCritic:
+    """Policy and value with random weights, on torch's default device."""
+    return ActorCritic(num_state=NUM_STATE, num_actions=NUM_ACTIONS, width=sizes.width)
+
+
 def build(sizes: Sizes, slot: Slot, *, rng: Seeds) -> Parts:
     """Policy, environments, and the source of random actions and orders."""
 
     def adam(parameters: Any) -> torch.optim.Optimizer:
         return torch.optim.Adam(parameters, lr=sizes.learning_rate, eps=1e-5, fused=True)
 
-    model = slot.prepare(ActorCritic(num_state=NUM_STATE, num_actions=NUM_ACTIONS, width=sizes.width), adam)
+    model = slot.prepare(build_model(sizes), adam)
     envs = CartPoles(sizes.num_envs, slot.generator(rng.seed("data")))
     rules = Rules(epochs=sizes.epochs, minibatches=sizes.minibatches)
     return Parts(model, envs, slot.generator(rng.seed("order")), rules)

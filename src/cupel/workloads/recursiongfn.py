@@ -39,6 +39,7 @@ CARD = Workload(
     tiny={"width": 16, "depth": 1, "types": 4, "max_nodes": 3, "power": 3.0, "batch": 32, "learning_rate": 5e-3},
     small={"width": 64, "depth": 2, "types": 72, "max_nodes": 5, "power": 16.0, "batch": 32, "learning_rate": 1e-4},
     full={"width": 128, "depth": 4, "types": 72, "max_nodes": 9, "power": 64.0, "batch": 128, "learning_rate": 1e-4},
+    parameters=840_658,
     memory_gib={"tiny": 0.05, "small": 0.3, "full": 1.0},
 )
 NUM_HEADS = 2

@@ -41,7 +41,7 @@ CARD = Workload(
     source="Kitaev et al. 2020, Reformer: The Efficient Transformer",
     tags=("training", "language", "transformer", "long sequences"),
     needs=("torch",),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16")},
+    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "strategy": ("ddp",)},
     optimizer="AdamW, learning rate 1e-4 (tiny: 1e-3), betas 0.9 and 0.999, weight decay 0.01",
     tiny={
         "layers": 2, "width": 32, "heads": 2, "head_dim": 16, "feedforward": 64, "vocab_size": 160, "rows": 4,
@@ -58,6 +58,7 @@ CARD = Workload(
         "columns": 64, "row_dim": 64, "chunk": 64, "hashes": 1, "buckets": 128, "batch": 32, "dropout": 0.05,
         "learning_rate": 1e-4, "batches": 16,
     },
+    parameters=5_975_872,
     memory_gib={"tiny": 0.05, "small": 0.3, "full": 18.0},
 )  # fmt: skip
 

@@ -36,11 +36,13 @@ CARD = Workload(
         "precision": ("fp32", "tf32", "bf16", "fp16"),
         "compile": (False, True),
         "channels_last": (False, True),
+        "strategy": ("ddp",),
     },
     tiny={"depth": 4, "group_width": 4, "image_px": 32, "num_classes": 10, "batch": 4, "batches": 2},
     small={"depth": 9, "group_width": 8, "image_px": 64, "num_classes": 1000, "batch": 8, "batches": 4},
     full={"depth": 27, "group_width": 264, "image_px": 224, "num_classes": 1000, "batch": 64, "batches": 4},
     optimizer="SGD, momentum 0.9, weight decay 5e-5, learning rate 0.1 x batch / 128",
+    parameters=644_812_894,
     memory_gib={"tiny": 0.05, "small": 0.3, "full": 48.0},
 )
 BLOCKS = {4: (1, 1, 1, 1), 9: (1, 2, 5, 1), 27: (2, 7, 17, 1)}

@@ -33,11 +33,13 @@ CARD = Workload(
         "precision": ("fp32", "tf32", "bf16", "fp16"),
         "compile": (False, True),
         "channels_last": (False, True),
+        "strategy": ("ddp",),
     },
     tiny={"depth": 26, "width": 8, "image_px": 64, "num_classes": 10, "batch": 4, "batches": 2},
     small={"depth": 152, "width": 8, "image_px": 64, "num_classes": 1000, "batch": 4, "batches": 4},
     full={"depth": 152, "width": 64, "image_px": 224, "num_classes": 1000, "batch": 256, "batches": 4},
     optimizer="SGD, momentum 0.9, weight decay 1e-4, learning rate 0.1 x batch / 256",
+    parameters=60_192_808,
     memory_gib={"tiny": 0.05, "small": 0.3, "full": 47.0},
 )
 

@@ -33,8 +33,7 @@ CARD = Workload(
         "precision": ("fp32", "tf32", "bf16", "fp16"),
         "compile": (False, True),
         "channels_last": (False, True),
-        "data": ("synthetic", "disk"),
-    },
+        "data": ("synthetic", "disk"), "strategy": ("ddp",)},
     tiny={
         "depth": 14, "width": 8, "image_px": 32, "num_classes": 10, "batch": 4, "batches": 2,
         "files": 16, "file_px": 96, "workers": 0,
@@ -48,6 +47,7 @@ CARD = Workload(
         "files": 2048, "file_px": 500, "workers": 12,
     },
     optimizer="SGD, momentum 0.9, weight decay 1e-4, learning rate 0.1 x batch / 256",
+    parameters=25_557_032,
     memory_gib={"tiny": 0.05, "small": 0.3, "full": 25.0},
 )  # fmt: skip
 

@@ -41,7 +41,7 @@ CARD = Workload(
     source="Ziegler et al. 2019, Fine-Tuning Language Models from Human Preferences",
     tags=("training", "language", "transformer", "decoder", "reinforcement learning", "generation"),
     needs=("torch", "models"),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True)},
+    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp",)},
     optimizer="AdamW, learning rate 3e-6 (tiny: 1e-2), no weight decay, gradient norm clipped to 1",
     tiny={
         "layers": 1, "width": 32, "heads": 2, "feedforward": 64, "vocab_size": 64, "batch": 16, "prompt": 4, "new": 6,
@@ -55,6 +55,7 @@ CARD = Workload(
         "layers": 16, "width": 2048, "heads": 8, "feedforward": 8192, "vocab_size": 50304, "batch": 64, "prompt": 32,
         "new": 53, "epochs": 4, "learning_rate": 3e-6, "batches": 16,
     },
+    parameters=1_920_542_720,
     memory_gib={"tiny": 0.1, "small": 0.5, "full": 68.0},
 )  # fmt: skip
 

@@ -57,6 +57,7 @@ CARD = Workload(
         "batches": 8,
     },
     optimizer="Adam for each network, learning rate 1e-4, betas 0.5 and 0.999",
+    parameters=53_192_576,
     memory_gib={"tiny": 0.05, "small": 0.3, "full": 4.0},
 )  # fmt: skip
 

@@ -7,13 +7,12 @@ Decisions:
 - T5 of the `transformers` library from a configuration with random weights; attention by torch's scaled dot product.
   Experts by hand (`cupel.tasks.models.switch_experts`), since the library's loop over them waits for the device;
   capacity factor 1.25 over the whole batch, tokens beyond it are dropped, as published.
-- Loss: cross-entropy plus 0.01 x the load-balancing loss of each sparse layer; the sum is reported.
 - Words by Zipf's law, 15 % cut out in spans of 3 on average (`cupel.tasks.data.span_corruption`); no padding.
-- AdamW, fused, learning rate 1e-4 without a schedule (the paper's Adafactor, as PyTorch has it, waits for the device).
+- Loss: cross-entropy plus 0.01 x the load-balancing losses. AdamW, fused, rate 1e-4 (torch's Adafactor would wait).
 - Parameters in fp32 at every precision; bf16 and fp16 are mixed precision by autocast, the router always in fp32.
-- Counted: tokens, those read and those written.
-- Memory at `full` in fp32: parameters, gradients and state 16 bytes x 619 M = 9 GiB; activations of T5-base at this
-  batch about 35 GiB (attention scores among them); logits 3648 x 32 128 x 4 bytes, three times = 1.3 GiB.
+- Counted: tokens, those read and those written. Memory at `full` in fp32: parameters, gradients and state 16 bytes x
+  619 M = 9 GiB; activations of T5-base at this batch about 35 GiB (attention scores among them); logits 3648 x 32 128 x
+  4 bytes, three times = 1.3 GiB.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ CARD = Workload(
     source="Fedus et al. 2021, Switch Transformers: Scaling to Trillion Parameter Models",
     tags=("training", "language", "transformer", "mixture of experts", "encoder-decoder"),
     needs=("torch", "models"),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True)},
+    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
     optimizer="AdamW, learning rate 1e-4 (tiny: 1e-3), betas 0.9 and 0.999, weight decay 0.01",
     tiny={
         "layers": 2, "width": 32, "heads": 2, "head_dim": 16, "feedforward": 64, "experts": 4, "vocab_size": 512,
@@ -54,6 +53,7 @@ CARD = Workload(
         "layers": 12, "width": 768, "heads": 12, "head_dim": 64, "feedforward": 3072, "experts": 8, "vocab_size": 32128,
         "batch": 32, "sequence": 568, "dropout": 0.1, "learning_rate": 1e-4, "batches": 16,
     },
+    parameters=619_339_008,
     memory_gib={"tiny": 0.1, "small": 0.5, "full": 48.0},
 )  # fmt: skip
 

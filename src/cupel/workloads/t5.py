@@ -38,7 +38,7 @@ CARD = Workload(
     source="Raffel et al. 2020, Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer",
     tags=("training", "language", "transformer", "encoder-decoder"),
     needs=("torch", "models"),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True)},
+    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
     optimizer="AdamW, learning rate 1e-4 (tiny: 1e-3), betas 0.9 and 0.999, weight decay 0.01",
     tiny={
         "layers": 2, "width": 64, "heads": 2, "head_dim": 32, "feedforward": 128, "vocab_size": 512, "batch": 2,
@@ -52,6 +52,7 @@ CARD = Workload(
         "layers": 12, "width": 768, "heads": 12, "head_dim": 64, "feedforward": 3072, "vocab_size": 32128, "batch": 16,
         "sequence": 568, "dropout": 0.1, "learning_rate": 1e-4, "batches": 16,
     },
+    parameters=222_903_552,
     memory_gib={"tiny": 0.1, "small": 0.5, "full": 20.0},
 )  # fmt: skip
 

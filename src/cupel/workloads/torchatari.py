@@ -48,12 +48,14 @@ CARD = Workload(
         "compile": (False, True),
         "channels_last": (False, True),
         "game": ("breakout", "pong"),
+        "strategy": ("ddp", "fsdp"),
     },
     also=("frames",),
     optimizer="Adam, learning rate 2.5e-4, epsilon 1e-5, gradient norm clipped to 0.5",
     tiny={"num_envs": 2, "horizon": 8, "epochs": 1, "minibatches": 2, "width": 4},
     small={"num_envs": 4, "horizon": 16, "epochs": 2, "minibatches": 2, "width": 8},
     full={"num_envs": 128, "horizon": 128, "epochs": 4, "minibatches": 16, "width": 32},
+    parameters=1_686_693,
     memory_gib={"tiny": 0.05, "small": 0.2, "full": 6.0},
 )
 

@@ -33,7 +33,7 @@ CARD = Workload(
     source="Rombach et al. 2022, High-Resolution Image Synthesis with Latent Diffusion Models (Stable Diffusion 2)",
     tags=("vision", "generative", "training", "diffusion"),
     needs=("torch",),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True)},
+    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
     tiny={
         "width": 32, "head_dim": 16, "num_levels": 2, "num_blocks": 1, "latent_px": 8, "num_tokens": 4,
         "context_dim": 16, "batch": 2, "batches": 2,
@@ -47,8 +47,15 @@ CARD = Workload(
         "context_dim": 1024, "batch": 32, "batches": 4,
     },
     optimizer="AdamW, learning rate 1e-4, betas 0.9 and 0.999, epsilon 1e-8, weight decay 1e-2",
+    parameters=865_910_724,
     memory_gib={"tiny": 0.05, "small": 0.3, "full": 76.0},
 )  # fmt: skip
+
+
+def build_model(sizes: Sizes) -> UNet:
+    """The network with random weights, on torch's default device."""
+    shape = ("width", "head_dim", "num_levels", "num_blocks", "context_dim")
+    return UNet(**{key: getattr(sizes, key) for key in shape})
 
 
 class Diffusion:
@@ -61,9 +68,8 @@ class Diffusion:
         latents = (sizes.batch, LATENT_CHANNELS, sizes.latent_px, sizes.latent_px)
         texts = (sizes.batch, sizes.num_tokens, sizes.context_dim)
         self.data = [(self.randn(latents), self.randn(texts)) for _ in range(sizes.batches)]
-        shape = {key: getattr(sizes, key) for key in ("width", "head_dim", "num_levels", "num_blocks", "context_dim")}
         with torch.device(slot.device):
-            model = UNet(**shape)
+            model = build_model(sizes)
         self.model: nn.Module = slot.prepare(
             model, lambda parameters: torch.optim.AdamW(parameters, lr=1e-4, weight_decay=1e-2, fused=True)
         )

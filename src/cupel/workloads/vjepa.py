@@ -41,7 +41,7 @@ CARD = Workload(
     source="Assran et al. 2025, V-JEPA 2: Self-Supervised Video Models Enable Understanding, Prediction and Planning",
     tags=("vision", "video", "training", "transformer", "self-supervised"),
     needs=("torch", "models"),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True)},
+    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp",)},
     optimizer="AdamW, learning rate 5.25e-4, betas 0.9 and 0.999, weight decay 0.04",
     tiny={
         "layers": 1, "width": 32, "heads": 2, "predictor_layers": 2, "predictor_width": 32, "predictor_heads": 2,
@@ -56,6 +56,7 @@ CARD = Workload(
         "predictor_heads": 12, "frames": 16, "side_px": 256, "patch_px": 16, "checkpoints": True, "batch": 24,
         "batches": 4,
     },
+    parameters=325_971_328,
     memory_gib={"tiny": 0.1, "small": 0.5, "full": 23.0},
 )  # fmt: skip
 

@@ -41,7 +41,7 @@ CARD = Workload(
     source="Baevski et al. 2020, wav2vec 2.0: A Framework for Self-Supervised Learning of Speech Representations",
     tags=("training", "speech", "audio", "transformer", "convolution"),
     needs=("torch", "models"),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True)},
+    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
     optimizer="Adam, learning rate 1e-4 (tiny: 1e-3), betas 0.9 and 0.98",
     tiny={
         "channels": 16, "layers": 1, "width": 32, "heads": 2, "feedforward": 64, "vocab_size": 32, "num_samples": 6400,
@@ -57,6 +57,7 @@ CARD = Workload(
         "num_samples": 256000, "letters": 224, "start_frac": 0.05, "dropout": 0.1, "batch": 12, "batches": 4,
         "learning_rate": 0.0001,
     },
+    parameters=94_396_320,
     memory_gib={"tiny": 0.1, "small": 0.5, "full": 20.0},
 )  # fmt: skip
 

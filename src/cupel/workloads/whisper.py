@@ -42,7 +42,7 @@ CARD = Workload(
     source="Radford et al. 2022, Robust Speech Recognition via Large-Scale Weak Supervision",
     tags=("training", "speech", "audio", "transformer"),
     needs=("torch", "models"),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True)},
+    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
     optimizer="AdamW, learning rate 5e-4, betas 0.9 and 0.98, weight decay 0.1, gradient norm clipped to 1",
     tiny={
         "layers": 1, "width": 64, "heads": 2, "feedforward": 128, "mels": 20, "vocab_size": 256, "positions": 25,
@@ -56,6 +56,7 @@ CARD = Workload(
         "layers": 12, "width": 768, "heads": 12, "feedforward": 3072, "mels": 80, "vocab_size": 51865,
         "positions": 1500, "context": 448, "tokens": 128, "batch": 64, "batches": 4,
     },
+    parameters=240_582_912,
     memory_gib={"tiny": 0.1, "small": 0.5, "full": 75.0},
 )  # fmt: skip
 

@@ -53,6 +53,7 @@ CARD = Workload(
         "layers": 32, "width": 1280, "heads": 20, "feedforward": 5120, "mels": 128, "vocab_size": 51866,
         "positions": 1500, "context": 448, "new_tokens": 100, "batch": 64, "batches": 4,
     },
+    parameters=1_541_570_560,
     memory_gib={"tiny": 0.1, "small": 0.5, "full": 45.0},
     stepping_s={"full": 120.0},
 )  # fmt: skip
