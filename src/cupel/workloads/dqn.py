@@ -8,8 +8,8 @@ Decisions:
 - The memory is a ring of `capacity` steps, filled at set-up by random actions, so that all timed steps are alike.
 - Discount 0.99, Huber loss, Adam, learning rate 2.5e-4, constant. Targets bootstrap unless the pole fell.
 - Precision: network under autocast at bf16 and fp16; environment, targets and loss in fp32.
-- `full`: the sizes of Milabench's dqn, which plays another game: 128 environments, memory of 131 072, batches of 65
-  536, an update every 10 steps. Small networks in a loop: mostly a measure of launch overhead.
+- `full`: the sizes of Milabench's dqn, which plays another game: 128 environments, memory of 131 072, batches of
+  65 536, an update every 10 steps. Small networks in a loop: mostly a measure of launch overhead.
 - Counted: environment steps, num_envs x interval. Memory at `full`: below 0.5 GiB (arithmetic).
 """
 
@@ -34,7 +34,7 @@ CARD = Workload(
     source="Mnih et al. 2015, Human-level Control through Deep Reinforcement Learning",
     tags=("training", "reinforcement learning"),
     needs=("torch",),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
+    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp",)},
     optimizer="Adam, learning rate 2.5e-4",
     tiny={"num_envs": 8, "interval": 4, "capacity": 256, "batch": 64, "target_every": 8},
     small={"num_envs": 64, "interval": 10, "capacity": 16384, "batch": 4096, "target_every": 50},
