@@ -142,6 +142,18 @@ def test_a_rank_that_fails_ends_the_others(driver, training, fault):
     assert not [p.pid for p in psutil.Process().children(recursive=True) if _is_rank(p.pid)]
 
 
+def test_ranks_that_drift_apart_are_wrong_work(driver, training):
+    """A step that goes round the model that `prepare` returned trains each rank by itself."""
+    path = training()
+    text = Path(path).read_text()
+    assert "loss = model(mine)" in text
+    Path(path).write_text(text.replace("loss = model(mine)", "loss = model.module(mine)"))
+    _, events = driver.run(path, launches=1, settings=("devices=all",))
+    ended = [e for e in events if isinstance(e, JobEnded)]
+    assert [(e.status, e.reason) for e in ended] == [("ok", ""), ("failed", "wrong work")]
+    assert "different weights" in ended[-1].message
+
+
 def test_a_launch_that_is_stopped_leaves_no_rank_behind(driver, training):
     path = training()
     Path(path).write_text(Path(path).read_text().replace('stepping_s={"tiny": 0.2}', 'stepping_s={"tiny": 30.0}'))

@@ -9,6 +9,7 @@ from typing import Any
 from cupel.ledger.job_folder import JobFolder
 from cupel.ledger.run_folder import RunFolder
 from cupel.report.launch import Launch, read_launch
+from cupel.spec.job import SHARING
 
 
 @dataclass
@@ -74,7 +75,7 @@ def work_of(cell: Mapping[str, Any]) -> str:
 
 
 def _work(entry: str, settings: Mapping[str, Any]) -> str:
-    return f"{entry} {sorted(settings.items())}"
+    return f"{entry} {sorted((key, value) for key, value in settings.items() if key not in SHARING)}"
 
 
 def _take(job: JobFolder, found: RunRecords, num_cores: int) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cupel.spec.card import TIMEOUT_S, Workload
-from cupel.spec.job import Job
+from cupel.spec.job import SHARING, Job
 from cupel.spec.seeds import Seeds
 
 START_S = 2.5
@@ -81,11 +81,15 @@ class Cell:
         return dataclasses.replace(self.job, launch=index, seed=Seeds(seed).seed(self.key, index))
 
     def sane(self, seed: int) -> Job:
-        """The check of the cell's work: its own settings, at tiny."""
+        """The check of the work: its own settings, at tiny, by one process unless the work is between several."""
+        is_between = "devices" in self.card.settings
+        shared = () if is_between else SHARING
         return dataclasses.replace(
             self.job,
             kind="sane",
             size="tiny",
+            settings={key: value for key, value in self.job.settings.items() if key not in shared},
+            ranks=self.job.ranks if is_between else 1,
             sizes=self.card.sizes("tiny"),
             overrides={},
             seed=Seeds(seed).seed("sane"),

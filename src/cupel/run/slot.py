@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from cupel.run.strategies import shared_out
+from cupel.run.strategies import fingerprint, shared_out
 from cupel.spec.card import Scalar
 from cupel.spec.errors import UnsupportedError
 
@@ -156,6 +156,11 @@ class TorchSlot:
         self._scaler = self._torch.amp.GradScaler(self.device.type) if self.precision == "fp16" else None
         self._model = model
         return self.compile(model)
+
+    def fingerprint(self) -> int | None:
+        """Of the weights that every rank must share; None where there are none, or each rank has a part of its own."""
+        is_whole = self.world > 1 and self.settings.get("strategy", "ddp") == "ddp"
+        return fingerprint(self._model) if is_whole and self._model is not None else None
 
     def step(self, loss: Any, clip_norm: float | None = None) -> None:
         """Backward, unscale and clip where asked, update, clear the gradients."""

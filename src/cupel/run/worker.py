@@ -148,6 +148,8 @@ def _launch(place: Place, writer: RecordWriter) -> dict[str, Any]:
         has_late_losses=not is_host,
     )
     writer.write("phase", phase="finishing", t=time.time())
+    if gang is not None and isinstance(slot, TorchSlot):
+        _refuse_strays(gang, slot)
     if late:
         losses = [float(loss) for loss in late]
         writer.write("losses", loss=[x if math.isfinite(x) else str(x) for x in losses])
@@ -159,6 +161,16 @@ def _launch(place: Place, writer: RecordWriter) -> dict[str, Any]:
         "peak": _peak(job, slot),
     }
     return done | _flop(place, step, slot)
+
+
+def _refuse_strays(gang: Gang, slot: TorchSlot) -> None:
+    """Ranks that average their gradients hold the same weights; where they do not, they trained different models."""
+    mine = slot.fingerprint()
+    if mine is not None and gang.agree(mine) != mine:
+        raise WrongWorkError(
+            "the ranks hold different weights after training together; expected the same on each. A step must call the "
+            "model that slot.prepare returned, or gradients are not averaged."
+        )
 
 
 def _flop(place: Place, step: Step, slot: PlainSlot | TorchSlot) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from typing import Any, Literal
 from cupel.spec.card import Scalar
 
 ID_DIGITS = 12
+SHARING = ("devices", "strategy")
+"""Settings that say how work is shared out, and not what it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
