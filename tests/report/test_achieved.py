@@ -24,10 +24,11 @@ def test_the_share_is_of_the_products_at_the_same_precision():
         entry("bert", 10.0, 3e9, **bf16),
         entry("resnet50", 4.0, 5e9),
         entry("llama", 4.0, 5e9, device="cuda:0"),
+        entry("llama", 4.0, 5e9, ranks=2),
     ]
     add_achieved(entries)
     assert [e["flop_share"] for e in entries] == [None, None, pytest.approx(0.5 / 0.9), pytest.approx(1 / 30),
-                                                  pytest.approx(0.2), None]  # fmt: skip
+                                                  pytest.approx(0.2), None, None]  # fmt: skip
     assert entries[3]["flop_per_s"] == pytest.approx(3e10)
 
 

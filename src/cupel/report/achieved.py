@@ -41,7 +41,7 @@ def _place(entry: Mapping[str, Any]) -> tuple[Any, ...]:
     settings = entry["settings"]
     return (
         settings.get("precision", "fp32"),
-        settings.get("devices", "one"),
+        entry.get("ranks", 1),
         entry["device"],
         entry["threads"],
         entry["size"],

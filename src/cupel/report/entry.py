@@ -59,6 +59,7 @@ def describe_entry(
         "overrides": job["overrides"],
         "device": job["device"],
         "threads": job["threads"],
+        "ranks": job.get("ranks", 1),
         "digest": job["digest"],
         "unit": card["unit"],
         "measures": card["measures"],
