@@ -118,9 +118,16 @@ def _numbers(result: Throughput | None, steps: Steps) -> dict[str, Any]:
 
 
 def _peak_rate(done: Mapping[str, Any], card: Mapping[str, Any]) -> float | None:
-    """Largest rate that the device can physically reach, in items per second; None where it is not known."""
-    peak = (done.get("peak") or {}).get(card.get("bound") or "")
-    return float(peak) / float(card.get("per_item") or 1.0) if peak else None
+    """Largest rate that the device can physically reach, in items per second; None where it is not known.
+
+    By what an item is on the card, else by the operations that were counted for one.
+    """
+    peaks = done.get("peak") or {}
+    if card.get("bound"):
+        peak = peaks.get(card["bound"])
+        return float(peak) / float(card.get("per_item") or 1.0) if peak else None
+    peak, flop = peaks.get("flop"), done.get("flop_per_item")
+    return float(peak) / float(flop) if peak and flop else None
 
 
 def _also(result: Throughput | None, steps: Steps) -> dict[str, float]:
