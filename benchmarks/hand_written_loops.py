@@ -23,6 +23,8 @@ from torch.nn import functional
 from cupel.run.slot import TorchSlot
 from cupel.spec import Seeds
 from cupel.spec.catalog import load_catalog
+from cupel.tasks.data.collisions import NUM_FEATURES
+from cupel.tasks.data.padded_documents import document_lengths
 
 Loss = Callable[[Any], torch.Tensor]
 
@@ -47,9 +49,13 @@ def masked_words(sizes: Any) -> Loss:
 
 
 def next_words(sizes: Any) -> Loss:
-    """Language modelling of whole rows, as long as the workload's padded ones."""
+    """Language modelling of whole rows, as long as the workload's padded ones; it counts what is no padding there."""
     ids = torch.randint(sizes.vocab_size, (sizes.batch, sizes.padded_to))
     return lambda model: model(input_ids=ids, labels=ids).loss
+
+
+def _documents(sizes: Any) -> dict[str, int]:
+    return {key: getattr(sizes, key) for key in ("batch", "shortest", "longest")}
 
 
 def clicks(sizes: Any) -> Loss:
@@ -68,7 +74,7 @@ def clicks(sizes: Any) -> Loss:
 
 def rows(sizes: Any) -> Loss:
     """Binary classification of random rows."""
-    x, y = torch.randn(sizes.batch, sizes.features), torch.randint(2, (sizes.batch,)).float()
+    x, y = torch.randn(sizes.batch, NUM_FEATURES), torch.randint(2, (sizes.batch,)).float()
     return lambda model: functional.binary_cross_entropy_with_logits(model(x), y)
 
 
@@ -79,7 +85,7 @@ LOOPS: dict[str, tuple[Callable[[Any], Loss], Any, Callable[[Any], float]]] = {
     "regnet_y_128gf": (images, torch.optim.SGD, lambda s: s.batch),
     "focalnet": (images, torch.optim.AdamW, lambda s: s.batch),
     "bert": (masked_words, torch.optim.AdamW, lambda s: s.batch),
-    "llama": (next_words, torch.optim.AdamW, lambda s: s.batch * s.padded_to),
+    "llama": (next_words, torch.optim.AdamW, lambda s: sum(document_lengths(**_documents(s)))),
     "dlrm": (clicks, torch.optim.SGD, lambda s: s.batch),
     "ft_transformer": (rows, torch.optim.AdamW, lambda s: s.batch),
 }
