@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import sys
 import textwrap
 import time
@@ -11,11 +14,14 @@ import psutil
 import pytest
 
 from cupel.ledger.job_folder import JobFolder
+from cupel.ledger.records import RecordWriter
 from cupel.run.make_plan import make_plan
 from cupel.run.plan import Request
+from cupel.run.ranks import run_ranks
 from cupel.spec.catalog import Catalog
 from cupel.spec.errors import SettingError
 from cupel.spec.events import JobEnded, Progress
+from cupel.spec.job import Job
 
 torch = pytest.importorskip("torch", reason="ranks need torch")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ranks are forked on Linux")
@@ -200,3 +206,22 @@ def test_a_job_over_several_nodes_is_skipped_in_words(training, tmp_path):
     plan = make_plan(Request(names=(str(suite),), size="tiny"), Catalog([]))
     assert plan.skipped == {"over nodes": "not testable here: it is a job over 2 nodes, and this is a run on one"}
     assert len(plan.cells) == 1
+
+
+def test_the_first_to_fail_is_the_one_without_a_word_whichever_end_is_noticed_first(tmp_path):
+    """A killed rank may be noticed after those that lost it: they fail within milliseconds."""
+
+    def do_rank(path: Path, rank: int) -> int:
+        if rank == 1:
+            time.sleep(0.3)
+            os.kill(os.getpid(), signal.SIGKILL)
+        writer = RecordWriter(path / "rank0" / "events.jsonl")
+        writer.write("failure", t=time.time(), reason="crashed", message="a peer does not answer")
+        writer.close()
+        return 1
+
+    job = Job(entry="workload/none", source="none.py", digest="0", ranks=2)
+    assert run_ranks(tmp_path, job, do_rank) == 128 + signal.SIGKILL
+    (tmp_path / "job.json").write_text(json.dumps(job.as_dict()))
+    failure = JobFolder(tmp_path).last("failure")
+    assert failure["message"] == "rank 1 was ended by SIGKILL and left no result"

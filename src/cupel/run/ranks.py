@@ -65,11 +65,16 @@ def run_ranks(path: Path, job: Job, do_rank: Callable[[Path, int], int]) -> int:
 
 
 def _wait(path: Path, running: dict[int, int]) -> int:
-    """Wait for all ranks (rank to process id); the exit code of the first that fails ends it after some grace."""
-    first, deadline = 0, float("inf")
+    """Wait for all ranks (rank to process id), after a failure for some grace only; the exit code of the first failure.
+
+    Which one was first is not told by the order in which ends are noticed: those that lose a rank fail within
+    milliseconds. A rank that left no word of its own was first, else the one whose record is the oldest.
+    """
+    failed: dict[int, int] = {}
+    deadline = float("inf")
     ends = _Ends(running)
     while running and time.monotonic() < deadline:
-        ends.wait(POLL_S if first else 1.0)
+        ends.wait(POLL_S if failed else 1.0)
         for rank, pid in list(running.items()):
             ended, status = os.waitpid(pid, os.WNOHANG)
             if not ended:
@@ -77,10 +82,15 @@ def _wait(path: Path, running: dict[int, int]) -> int:
             del running[rank]
             ends.forget(pid)
             code = os.waitstatus_to_exitcode(status)
-            if code and not first:
-                first, deadline = (code if code > 0 else 128 - code), time.monotonic() + GRACE_S
-                _note_first(path, rank, code=code)
-    return first
+            if code:
+                failed[rank] = code
+                deadline = min(deadline, time.monotonic() + GRACE_S)
+    if not failed:
+        return 0
+    said = {rank: _own_failure(path, rank) for rank in failed}
+    first = min(failed, key=lambda rank: float((said[rank] or {}).get("t", 0.0)))
+    _note_first(path, first, words=said[first], code=failed[first])
+    return failed[first] if failed[first] > 0 else 128 - failed[first]
 
 
 class _Ends:
@@ -109,13 +119,17 @@ class _Ends:
             os.close(descriptor)
 
 
-def _note_first(path: Path, rank: int, *, code: int) -> None:
+def _own_failure(path: Path, rank: int) -> dict[str, Any] | None:
+    """What a rank said of its own failure, None where it could not."""
+    records = read_records(rank_path(path, rank) / "events.jsonl")
+    return next((record for record in records if record["kind"] == "failure"), None)
+
+
+def _note_first(path: Path, rank: int, *, words: dict[str, Any] | None, code: int) -> None:
     """Mark the rank that failed first: what the others say of it is that it does not answer."""
-    events = rank_path(path, rank) / "events.jsonl"
-    own = [record for record in read_records(events) if record["kind"] == "failure"]
-    said = own[-1] if own else {"reason": "crashed", "message": f"rank {rank} {ended_words(code)} and left no result"}
+    said = words or {"reason": "crashed", "message": f"rank {rank} {ended_words(code)} and left no result"}
     with contextlib.suppress(OSError):
-        writer = RecordWriter(events)
+        writer = RecordWriter(rank_path(path, rank) / "events.jsonl")
         writer.write("failure", t=time.time(), reason=said["reason"], message=said["message"], is_first=True)
         writer.close()
 
