@@ -156,3 +156,22 @@ def test_rows_are_strict_json_lines():
     }
     assert records[1]["loss"] == "nan"
     assert "loss" not in records[2]
+
+
+def test_ranks_take_the_same_steps_and_the_first_decides_when_to_stop():
+    """The second rank is slower and would stop earlier by itself; it is told at the steps that both know of."""
+    said: list[int] = []
+
+    def leads(value: int) -> int:
+        said.append(value)
+        return value
+
+    first, rows = Hand(), []
+    run_steps(_steps(first, 10), HostClock(first), limits=Limits(0.5, 1, leads), write=rows.extend)
+    told, second, others = iter(said), Hand(), []
+    run_steps(_steps(second, 70), HostClock(second), limits=Limits(0.5, 1, lambda _: next(told)), write=others.extend)
+    assert len(rows) == len(others)
+    assert 0.5 <= rows[-1].end_s <= 0.7
+    assert said[-1] == 0
+    assert len(said) < len(rows) / 2, "few steps wait for others"
+    assert list(told) == []

@@ -168,6 +168,7 @@ def results_section(document: Document) -> Markup:
     has = {
         "reference": any(e.get("reference") for e in entries),
         "flop": any(finite(e.get("flop_per_s")) is not None for e in entries),
+        "share": any(finite(e.get("flop_share")) is not None for e in entries),
         "power": any(finite(e.get("power_w")) is not None for e in entries),
         "energy": any(finite(e.get("energy_j_per_item")) is not None for e in entries),
     }
@@ -183,7 +184,8 @@ def _head(document: Document, has: dict[str, bool]) -> Markup:
     names = [
         *(("entry", ""), ("status", ""), ("rate", "n"), (f"± {level_percent(document)}", "n"), ("unit", "")),
         *((("vs reference", ""),) if has["reference"] else ()),
-        *((("FLOP/s", "n"), ("of matmul", "n")) if has["flop"] else ()),
+        *((("FLOP/s", "n"),) if has["flop"] else ()),
+        *((("of matmul", "n"),) if has["share"] else ()),
         *((("power W", "n"),) if has["power"] else ()),
         *((("energy per item", "n"),) if has["energy"] else ()),
         *(("peak memory", "n"), ("launches", ""), ("notes", "")),
@@ -211,8 +213,9 @@ def _row(place: int, entry: Document, has: dict[str, bool], window: RatioWindow)
         shown = el("span", ratio_text(reference.get("ratio")), class_="ratio")
         cells.append(el("td", shown, ratio_bar(reference.get("ratio"), reference.get("interval"), window), class_="vs"))
     if has["flop"]:
-        share = format_percent(finite(entry.get("flop_share")))
-        cells += [numeric(format_rate(finite(entry.get("flop_per_s")))), numeric(share)]
+        cells.append(numeric(format_rate(finite(entry.get("flop_per_s")))))
+    if has["share"]:
+        cells.append(numeric(format_percent(finite(entry.get("flop_share")))))
     if has["power"]:
         cells.append(numeric(DASH if watts is None else f"{watts:.4g}"))
     if has["energy"]:

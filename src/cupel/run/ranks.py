@@ -32,6 +32,8 @@ GRACE_S = 2.0
 """Time that other ranks get to leave a record of their own after one has failed."""
 POLL_S = 0.02
 MEET_TIMEOUT_S = 600.0
+BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl", "xpu": "cpu:gloo,xpu:xccl"}
+"""What carries messages, by kind of device, in torch's words; on AMD `cuda` and `nccl` stand for ROCm and RCCL."""
 
 
 def rank_path(path: Path, rank: int) -> Path:
@@ -191,16 +193,15 @@ class Gang:
         path: the job's folder.
         rank: of this process, from 0.
         world: number of ranks.
-        has_accelerators: whether tensors of accelerators are sent, too.
+        kind: of the ranks' devices (`cpu`, `cuda`, `xpu`); messages on the host go by gloo in any case.
     """
 
-    def __init__(self, path: Path, rank: int, *, world: int, has_accelerators: bool) -> None:
+    def __init__(self, path: Path, rank: int, *, world: int, kind: str) -> None:
         import torch
         import torch.distributed as dist
 
-        backend = "cpu:gloo,cuda:nccl" if has_accelerators else "gloo"
         dist.init_process_group(
-            backend,
+            BACKENDS[kind],
             init_method=f"file://{(path / MEETING).resolve()}",
             rank=rank,
             world_size=world,

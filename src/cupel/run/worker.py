@@ -112,7 +112,7 @@ def _read_job(path: Path) -> Job:
 
 def _gang(job: Job, path: Path, rank: int) -> Gang:
     try:
-        return Gang(path, rank, world=job.ranks, has_accelerators=job.device != "cpu")
+        return Gang(path, rank, world=job.ranks, kind=job.device.partition(":")[0])
     except ImportError as error:
         raise MissingExtraError(f"{job.stem} on several ranks needs torch: {install_line(('torch',))}") from error
 
