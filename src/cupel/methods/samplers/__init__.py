@@ -1,0 +1,1 @@
+"""Samplers: where searchers that work in rungs get new configurations from."""
