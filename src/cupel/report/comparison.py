@@ -259,6 +259,10 @@ def _entry_warnings(measured: Mapping[str, Pair]) -> Iterator[dict[str, str]]:
                 serious = [w["text"] for w in entry["warnings"] if w["code"] in {*UNSTABLE, "failed launches"}]
                 why = "; ".join(list(dict.fromkeys(serious))[:2])
                 yield {"code": "unstable", "text": f"{label} is unstable in {side}" + (f": {why}" if why else "")}
+        notes = ["; ".join(entry["notes"]) or "nothing" for entry in pair]
+        if notes[0] != notes[1]:
+            text = f"{label}: the launches noted other things of their work: A {notes[0]}; B {notes[1]}"
+            yield {"code": "notes differ", "text": text}
 
 
 def _warnings(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -49,6 +49,7 @@ def describe_entry(
     failures = [p.failure for p in parts if p.failure is not None and p.status == "failed"]
     skips = [p.failure for p in parts if p.failure is not None and p.status == "skipped"]
     warnings = [*_warnings(launches, failures, estimate), *_width_warning(estimate, (len(ok), planned), request)]
+    notes = _notes(ok)
     document = {
         "key": cell["key"],
         "name": job["entry"].partition("/")[2],
@@ -82,7 +83,8 @@ def describe_entry(
         "also": _also(ok, card.get("also") or (), request),
         "reference": None,
         **_resources(launches),
-        "warnings": warnings,
+        "notes": notes,
+        "warnings": [*warnings, *({"code": "note", "text": text} for text in notes)],
         "failures": [*failures, *skips],
         "launches": [launch.document for launch in launches],
     }
@@ -209,6 +211,12 @@ def _warnings(
             }
         )
     return found
+
+
+def _notes(ok: Sequence[Launch]) -> list[str]:
+    """What launches said of their own work, each text once, with in how many where not in all."""
+    counts = Counter(text for launch in ok for text in launch.document["notes"])
+    return [text if num == len(ok) else f"in {num} of {len(ok)} launches: {text}" for text, num in counts.items()]
 
 
 def _also(ok: Sequence[Launch], units: Iterable[str], request: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -71,6 +71,7 @@ def read_launch(folder: JobFolder, card: Mapping[str, Any]) -> Launch:
         "null_s": (folder.last("start") or {}).get("null_s"),
         **_numbers(result, steps),
         "flop_per_item": done.get("flop_per_item"),
+        "notes": [str(text) for text in done.get("notes") or ()],
         "setup_s": done.get("setup_s"),
         "first_step_s": steps.seconds[0] if steps.seconds else None,
         "peak_memory_bytes": done.get("peak_rss_bytes"),

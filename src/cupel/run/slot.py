@@ -31,6 +31,7 @@ class PlainSlot:
         self.threads = threads
         self.rank = 0
         self.world = 1
+        self.notes: list[str] = []
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Nothing to cast."""
@@ -65,6 +66,11 @@ class PlainSlot:
 
         return random.Random(seed)
 
+    def note(self, text: str) -> None:
+        """Keep a text for the launch's result, once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
 
 class TorchSlot:
     """A slot with torch on one device.
@@ -88,6 +94,7 @@ class TorchSlot:
         self.threads = threads
         self.rank = 0
         self.world = 1
+        self.notes: list[str] = []
         self._model: Any = None
         self._optimizer: Any = None
         self._scaler: Any = None
@@ -184,3 +191,8 @@ class TorchSlot:
     def generator(self, seed: int) -> Any:
         """A generator on the device, seeded; another stream on each rank, so that no two draw the same data."""
         return self._torch.Generator(self.device).manual_seed((seed + RANK_STRIDE * self.rank) % 2**63)
+
+    def note(self, text: str) -> None:
+        """Keep a text for the launch's result, once."""
+        if text not in self.notes:
+            self.notes.append(text)

@@ -159,6 +159,7 @@ def _launch(place: Place, writer: RecordWriter) -> dict[str, Any]:
         "setup_s": ready - imported,
         "peak_device_bytes": _peak_device_bytes(slot.device),
         "peak": _peak(job, slot),
+        "notes": slot.notes,
     }
     return done | _flop(place, step, slot)
 

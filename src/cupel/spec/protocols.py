@@ -41,7 +41,7 @@ class Slot(Protocol):
 
     Attributes:
         device: the device, as `torch.device` where the card needs torch, else the string `cpu`.
-        dtype: the dtype for computing at the run's precision (`torch.float32` for fp32 and tf32).
+        dtype: the dtype for computing at the run's precision (`torch.float32` for fp32 and tf32, bf16 at fp8).
         precision: the run's precision setting (`fp32`, `tf32`, `bf16`, `fp16`, `fp8`, `int8`).
         settings: every setting of the entry's card with the value of this run.
         threads: intra-op threads of this worker.
@@ -58,7 +58,7 @@ class Slot(Protocol):
     world: int
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """The mixed-precision context of this run; does nothing at fp32 and tf32."""
+        """The mixed-precision context of this run, that of bf16 at fp8; does nothing at fp32 and tf32."""
 
     def compile(self, function: Any) -> Any:
         """The function or module, compiled where the run's `compile` setting says so."""
@@ -72,6 +72,8 @@ class Slot(Protocol):
     def prepare(self, model: Any, optimizer_factory: Callable[[Any], Any]) -> Any:
         """Move a model to the device, wrap it for this run, and build its optimiser from its parameters.
 
+        At fp8 the linear layers of its blocks are replaced first, in place; the parameters stay the same objects.
+
         Returns:
             The model to call; `step` then updates it.
         """
@@ -81,6 +83,13 @@ class Slot(Protocol):
 
     def generator(self, seed: int) -> Any:
         """A `torch.Generator` on the device, seeded."""
+
+    def note(self, text: str) -> None:
+        """Say what a reader of the rate must know beside the card and the settings, such as whose data it is of.
+
+        It is kept in the launch's result and shown in reports; runs whose notes differ are compared with a warning.
+        The same text is kept once.
+        """
 
 
 class WorkloadModule(Protocol):
