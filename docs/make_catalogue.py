@@ -54,6 +54,8 @@ def _section(entry: Entry) -> Iterator[str]:
     yield f"- Optimiser: {card.optimizer or 'none, nothing is trained'}"
     if card.parameters:
         yield f"- Parameters at full: {card.parameters:,}"
+    if card.checkpoint:
+        yield f"- Published weights: {card.checkpoint}{' (gated)' if card.gated else ''}"
     yield f"- Direction: {card.better} is better"
     yield f"- Tags: {', '.join(card.tags) or 'none'}"
     yield f"- Code: [`{entry.path.relative_to(ROOT)}`](../{entry.path.relative_to(ROOT)})"

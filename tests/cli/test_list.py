@@ -48,6 +48,31 @@ def test_an_unknown_tag_lists_the_close_ones(capsys: pytest.CaptureFixture[str])
     assert "No tag named 'kernl'. Close: kernel" in capsys.readouterr().err
 
 
+def test_needs_selects_by_extra_and_by_gated_weights(capsys: pytest.CaptureFixture[str]) -> None:
+    of_extra = listed(["--needs", "tabular"], capsys)
+    assert [e["name"] for e in of_extra] == ["gradient_boosting"]
+    gated = {e["name"]: e["checkpoint"] for e in listed(["--needs", "token"], capsys)}
+    assert gated["flux_txt2img"] == "black-forest-labs/FLUX.1-dev"
+    assert gated == {e["name"]: e["checkpoint"] for e in listed([], capsys) if e.get("gated")}
+    both = {e["name"] for e in listed(["--needs", "token", "--needs", "tabular"], capsys)}
+    assert both == {*gated, "gradient_boosting"}
+
+
+def test_gated_weights_are_named_with_what_a_token_is_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--needs", "token"]) == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    assert "\n                black-forest-labs/FLUX.1-dev\n" in text
+    assert "Nothing here needs them: weights are random, unless" in " ".join(text.split())
+    assert main(["list", "--needs", "tabular"]) == 0
+    assert "token" not in capsys.readouterr().out
+
+
+def test_an_unknown_need_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--needs", "tokens"]) == 2
+    assert "--needs tokens was asked; expected one of: torch, models, media," in capsys.readouterr().err
+
+
 def test_text_fits_80_columns_and_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     text = capsys.readouterr().out

@@ -24,6 +24,15 @@ def test_every_entry_is_shown_with_what_its_card_says(name: str, capsys: pytest.
         assert str(value) in flat
 
 
+def test_published_weights_are_named_and_whether_they_can_be_had(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "flux_txt2img"]) == 0
+    flat = " ".join(capsys.readouterr().out.split())
+    assert "weights published as black-forest-labs/FLUX.1-dev (gated: by a token, once their licence is" in flat
+    assert "accepted); not loaded, weights are random" in flat
+    assert main(["show", "matmul"]) == 0
+    assert "weights published" not in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_suite_is_shown_with_its_weights(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "suite/smoke"]) == 0
     flat = " ".join(capsys.readouterr().out.split())

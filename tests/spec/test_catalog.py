@@ -54,6 +54,13 @@ def test_an_entry_is_read_without_being_imported(tmp_path: Path) -> None:
         ('unit="images"', "unit=3", ":3: unit is 3; expected a string"),
         ('unit="images"', 'unit="images", tags=("vision")', ":3: tags is 'vision'; expected a tuple of strings"),
         ('unit="images"', 'unit="images", needs=("jax",)', ":1: needs names 'jax'; expected extras of cupel"),
+        ('unit="images"', 'unit="images", gated="yes"', ":3: gated is 'yes'; expected True or False"),
+        ('unit="images"', 'unit="images", gated=True', ":1: The card's 'checkpoint' is empty"),
+        (
+            'unit="images"',
+            'unit="images", settings={"weights": ("random", "pretrained")}',
+            ":1: The card's 'checkpoint'",
+        ),
         ('better="higher"', 'better="up"', ":1: The card's 'better' is 'up'"),
         ('    source="a paper",\n', "", ":1: the card lacks source"),
         ('tiny={"batch": 2}', 'tiny={"bach": 2}', ":1: The sizes have different keys"),

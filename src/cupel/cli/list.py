@@ -13,11 +13,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from cupel.cli._entries import entry_record, suite_record, wrapped
-from cupel.spec.catalog import KINDS, Catalog, load_catalog
+from cupel.spec.catalog import EXTRAS, KINDS, Catalog, load_catalog
 from cupel.spec.errors import UnknownNameError, UsageError
 from cupel.spec.suite import load_suite
 
 SCHEMA = 1
+OF_GATED = "token"
+"""What an entry needs whose published weights are gated, beside the extras of its card."""
+GATED = """\
+Their published weights, named below each, are gated: the Hugging Face hub gives them only to who has accepted the \
+licence, by a token. Nothing here needs them: weights are random, unless the setting weights=pretrained of an entry \
+asks for them."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kind", choices=KINDS, help="only this kind; there are no claims and methods yet")
     parser.add_argument(
         "--tag", action="append", default=[], help="only entries with this tag; repeat for any of several"
+    )
+    parser.add_argument(
+        "--needs",
+        action="append",
+        default=[],
+        metavar="X",
+        help="only entries that need this extra, or whose published weights need a token; repeat for any of several",
     )
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
 
@@ -34,15 +47,18 @@ def main(args: argparse.Namespace) -> int:
     catalog = load_catalog()
     records, broken = _records(catalog)
     _check_tags(args.tag, records)
+    _check_needs(args.needs)
     chosen = [
         r
         for r in records
-        if args.kind in (None, r["kind"]) and (not args.tag or set(args.tag) & set(r.get("tags", ())))
+        if args.kind in (None, r["kind"])
+        and (not args.tag or set(args.tag) & set(r.get("tags", ())))
+        and (not args.needs or set(args.needs) & set(_needs(r)))
     ]
     if args.json:
         print(json.dumps({"schema": SCHEMA, "entries": chosen, "broken": broken}, indent=2))
     else:
-        _print_text(chosen)
+        _print_text(chosen, with_weights=OF_GATED in args.needs)
     for item in broken:
         print(f"cupel list: broken: {item['error']}", file=sys.stderr)
     return 0
@@ -67,7 +83,19 @@ def _check_tags(asked: Sequence[str], records: Sequence[dict[str, Any]]) -> None
             raise UnknownNameError("tag", tag, known)
 
 
-def _print_text(records: Sequence[dict[str, Any]]) -> None:
+def _check_needs(asked: Sequence[str]) -> None:
+    known = (*EXTRAS, OF_GATED)
+    for need in asked:
+        if need not in known:
+            raise UsageError(f"--needs {need} was asked; expected one of: {', '.join(known)}.")
+
+
+def _needs(record: dict[str, Any]) -> list[str]:
+    """The extras of a card, and a token where its weights are gated."""
+    return [*record.get("needs", ()), *([OF_GATED] if record.get("gated") else [])]
+
+
+def _print_text(records: Sequence[dict[str, Any]], *, with_weights: bool) -> None:
     if not records:
         print("Nothing of that kind.")
         return
@@ -84,4 +112,8 @@ def _print_text(records: Sequence[dict[str, Any]]) -> None:
             print(wrapped(what, indent, first=f"  {record['name']:<{width}}  "))
             if record.get("install"):
                 print(f"{indent}not installed: {record['install']}")
+            if with_weights and record.get("gated"):
+                print(f"{indent}{record['checkpoint']}")
+    if with_weights:
+        print("\n" + wrapped(GATED, ""))
     print("\nMore on one: cupel show NAME")

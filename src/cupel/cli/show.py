@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 
 from cupel.cli._entries import docstring, entry_record, reflowed, shown_path, suite_record, table, wrapped
-from cupel.spec.card import SIZES
+from cupel.spec.card import SIZES, Workload
 from cupel.spec.catalog import Entry, install_line, load_catalog, missing_extras
 from cupel.spec.suite import Suite
 
@@ -53,6 +53,8 @@ def _entry_lines(entry: Entry, asked: str) -> Iterator[str]:
     missing = missing_extras(card)
     needs = ", ".join(card.needs) or "nothing beyond cupel itself"
     yield _line("needs", f"{needs}; not installed: {install_line(missing)}" if missing else needs)
+    if card.checkpoint:
+        yield _line("weights", _weights(card))
     yield _line("settings", "" if card.all_settings else "none")
     if card.all_settings:
         rows = [
@@ -63,6 +65,13 @@ def _entry_lines(entry: Entry, asked: str) -> Iterator[str]:
     yield from table(_size_rows(entry), INDENT)
     yield _line("code", shown_path(entry.path))
     yield _line("run it", f"cupel run {asked}")
+
+
+def _weights(card: Workload) -> str:
+    """Where the published weights are to be had, and whether a run can have them."""
+    gated = " (gated: by a token, once their licence is accepted)" if card.gated else ""
+    use = "--set weights=pretrained" if "weights" in card.settings else "not loaded, weights are random"
+    return f"published as {card.checkpoint}{gated}; {use}"
 
 
 def _size_rows(entry: Entry) -> Iterator[tuple[str, ...]]:

@@ -46,6 +46,9 @@ class Workload:
         item;
             a rate above the device's peak is then refused as impossible.
         per_item: how many of `bound` make one item (1e12 for a unit of TFLOP).
+        checkpoint: id of the published weights of `full` on the Hugging Face hub; the value `pretrained` of a setting
+            `weights` loads them from the user's disk.
+        gated: whether the hub gives them only to who has accepted their licence, by a token of theirs.
     """
 
     measures: str
@@ -65,6 +68,8 @@ class Workload:
     stepping_s: Mapping[str, float] = field(default_factory=dict)
     bound: Literal["", "flop", "byte"] = ""
     per_item: float = 1.0
+    checkpoint: str = ""
+    gated: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a card that later code could only misread."""
@@ -84,6 +89,8 @@ class Workload:
             strange = set(getattr(self, name)) - set(SIZES)
             if strange:
                 raise CardError(f"The card's {name!r} names {sorted(strange)}; expected sizes: {', '.join(SIZES)}.")
+        if not self.checkpoint and (self.gated or "pretrained" in self.settings.get("weights", ())):
+            raise CardError("The card's 'checkpoint' is empty; name the published weights that it says can be had.")
 
     @property
     def kind(self) -> str:

@@ -53,6 +53,7 @@ _STEM = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _TYPES: dict[str, tuple[str, Any]] = {
     "str": ("a string", lambda v: isinstance(v, str)),
     "float": ("a number", lambda v: isinstance(v, (int, float)) and not isinstance(v, bool)),
+    "bool": ("True or False", lambda v: isinstance(v, bool)),
     "tuple[str, ...]": (
         "a tuple of strings, such as ('torch',)",
         lambda v: isinstance(v, tuple) and all(isinstance(x, str) for x in v),

@@ -48,6 +48,8 @@ CARD = Workload(
         "num_words": 512, "image_px": 1024, "decoder_width": 128, "num_steps": 28, "batch": 1, "batches": 4,
     },
     parameters=11_901_408_320,
+    checkpoint="black-forest-labs/FLUX.1-dev",
+    gated=True,
     memory_gib={"tiny": 0.1, "small": 0.5, "full": 49.0},
     stepping_s={"full": 240.0},
 )  # fmt: skip
