@@ -57,3 +57,78 @@ def test_a_compiled_model_counts_what_it_replaces():
 def test_what_does_no_product_counts_nothing():
     x = torch.ones(5)
     assert flop_per_item(lambda: (x + 1, Done(items=1))[1]) is None
+
+
+def test_a_product_of_complex_numbers_is_four_real_ones():
+    a, b = (torch.randn(B, T, D, dtype=torch.complex64, requires_grad=True) for _ in range(2))
+    step = trained(lambda x, y: torch.einsum("btd,bsd->bts", x, y).abs(), a, b)
+    assert flop_per_item(step) == 3 * 8 * T * T * D
+
+
+@pytest.mark.parametrize("groups", [1, 2, 8])
+def test_channels_meet_those_of_their_group_only(groups):
+    layer = torch.nn.Conv1d(8, 8, 3, groups=groups)
+    x = torch.randn(B, 8, T, requires_grad=True)
+    forward = 2 * 8 * (8 // groups) * 3 * (T - 2)
+    assert flop_per_item(trained(layer, x)) == 3 * forward
+    assert flop_per_item(trained(layer, x.detach())) == 2 * forward
+
+
+def test_a_convolution_turned_round_is_counted_by_its_input():
+    layer = torch.nn.ConvTranspose2d(4, 8, 3, stride=2, groups=2)
+    x = torch.randn(B, 4, 5, 5, requires_grad=True)
+    assert flop_per_item(trained(layer, x)) == 3 * 2 * 4 * 4 * 9 * 25
+
+
+def test_products_of_groups_are_counted_whichever_side_is_cut():
+    num, rows, depth, columns = 3, 24, 16, 8
+    a, stack = torch.randn(rows, depth).bfloat16(), torch.randn(num, depth, columns).bfloat16()
+    ends = torch.tensor([8, 8, 24], dtype=torch.int32)
+    grad = torch.randn(rows, columns).bfloat16()
+    whole = 2 * rows * depth * columns
+    for left, right, shape in (
+        (a, stack, (rows, columns)),
+        (stack.mT, a.mT, (columns, rows)),
+        (a.mT, grad, (num, depth, columns)),
+    ):
+        assert torch._grouped_mm(left, right, offs=ends).shape == shape
+        assert flop_per_item(done_by(torch._grouped_mm, left, right, offs=ends)) == whole
+    assert flop_per_item(done_by(torch._grouped_mm, stack.mT, stack)) == 2 * num * columns * depth * columns
+
+
+def done_by(function, *args, **kwargs):
+    return lambda: (function(*args, **kwargs), Done(items=1))[1]
+
+
+def test_a_matrix_times_a_vector_is_counted():
+    assert flop_per_item(done_by(torch.mv, torch.ones(16, 32), torch.ones(32))) == 2 * 16 * 32
+
+
+def test_gradients_of_gradients_are_counted():
+    """As a gradient penalty has them; torch's own counter raises here."""
+    layer, x = torch.nn.Linear(D, 1, bias=False), torch.randn(B, D, requires_grad=True)
+
+    def step() -> Done:
+        (grad,) = torch.autograd.grad(layer(x).square().sum(), x, create_graph=True)
+        grad.square().sum().backward()
+        return Done(items=B)
+
+    one = 2 * D  # forward; gradient; its own gradients by both factors; forward's by both factors
+    assert flop_per_item(step) == (1 + 1 + 2 + 2) * one
+
+
+def test_products_within_a_function_with_a_gradient_of_its_own_are_counted():
+    class Twice(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, weight):
+            ctx.save_for_backward(x, weight)
+            return x @ weight
+
+        @staticmethod
+        def backward(ctx, grad):
+            x, weight = ctx.saved_tensors
+            assert (x @ weight).shape == grad.shape  # worked out once more, as layers do that keep nothing
+            return grad @ weight.T, x.T @ grad
+
+    x, weight = torch.randn(B, D, requires_grad=True), torch.randn(D, 5, requires_grad=True)
+    assert flop_per_item(trained(Twice.apply, x, weight)) == 4 * 2 * D * 5

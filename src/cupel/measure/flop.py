@@ -3,23 +3,29 @@
 Rules
     Counted: products of matrices (2 m n k), convolutions and attention, forward
     and backward, as they are executed: what is computed again in the backward
-    pass counts again. Not counted: sums, element-wise functions, Fourier
-    transforms, lookups.
+    pass counts again. A product of complex numbers is four of real ones. Each
+    product counts whole, also where a mask hides a part of it.
+    Not counted: sums, element-wise functions, Fourier transforms, lookups.
     The step is run eagerly, so that every product is seen whatever the run
     compiled.
 
-Source: torch's `FlopCounterMode`, with formulas for the kernels that it does not know.
+Source: the formulas of torch's `FlopCounterMode`, with others for the kernels that it does not know or counts wrongly;
+its hooks on modules are left out, since they refuse gradients of gradients.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
-import warnings
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from cupel.spec.protocols import Step
+
+Formula: TypeAlias = Callable[..., int]
+"""Operations of one call of a kernel, from its arguments and, as `out_val`, its result."""
+
+COMPLEX_FACTOR = 4
+"""(a + bi)(c + di) and its addition to a sum: 4 multiplications and 4 additions, where real numbers take one each."""
 
 
 def flop_per_item(step: Step) -> float | None:
@@ -32,50 +38,107 @@ def flop_per_item(step: Step) -> float | None:
         Multiplications and additions per item; None where nothing that counts was done.
     """
     import torch
-    from torch.utils.flop_counter import FlopCounterMode
 
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")  # that the counter's hooks fire twice on a compiled module changes no count
-        stack.enter_context(torch.compiler.set_stance("force_eager"))
-        counter = stack.enter_context(FlopCounterMode(display=False, custom_mapping=_further_kernels()))
+    counter = counting_mode()
+    with torch.compiler.set_stance("force_eager"), counter:
         done = step()
-    total, items = float(counter.get_total_flops()), float(done.items)
+    total, items = float(counter.total), float(done.items)
     return total / items if total > 0 and items > 0 else None
 
 
-def _further_kernels() -> dict[Any, Any]:
-    """Formulas for kernels that torch's counter passes over."""
-    import torch
+def counting_mode() -> Any:
+    """A context in which torch's products are counted: `total` holds their operations."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own signature
+        """Sees every kernel that is called, also by the backward pass."""
+
+        supports_higher_order_operators = True
+
+        def __init__(self) -> None:
+            super().__init__()  # type: ignore[no-untyped-call]
+            self.total = 0
+            self._formulas = _formulas()
+
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            del types
+            kwargs = kwargs or {}
+            formula = self._formulas.get(str(getattr(func, "overloadpacket", func)))
+            if formula is None and hasattr(func, "decompose"):
+                with self:
+                    parts = func.decompose(*args, **kwargs)
+                if parts is not NotImplemented:
+                    return parts
+            out = func(*args, **kwargs)
+            if formula is not None:
+                is_complex = any(getattr(x, "is_complex", bool)() for x in args)
+                self.total += formula(*args, **kwargs, out_val=out) * (COMPLEX_FACTOR if is_complex else 1)
+            return out
+
+    return Counter()
+
+
+def _formulas() -> Mapping[str, Formula]:
+    """The formula of each kernel that does products, by its name."""
+    from torch.utils import flop_counter
+
+    known = {str(kernel): formula for kernel, formula in flop_counter.flop_registry.items()}
+    return {
+        **known,
+        "aten.convolution_backward": _convolution_back,
+        "aten.mv": _product,
+        "aten._int_mm": _product,
+        "aten._grouped_mm": _grouped_products,
+        "transformers.grouped_mm_fallback": _grouped_products,
+        "aten._scaled_dot_product_flash_attention_for_cpu": _attention,
+        "aten._scaled_dot_product_flash_attention_for_cpu_backward": _attention_back,
+        "aten.mkldnn_rnn_layer": _recurrent_layer(1),
+        "aten.mkldnn_rnn_layer_backward": _recurrent_layer(2),
+        **dict.fromkeys(("aten._cudnn_rnn", "aten.miopen_rnn"), _recurrent_layer(1)),
+        **dict.fromkeys(("aten._cudnn_rnn_backward", "aten.miopen_rnn_backward"), _recurrent_layer(2)),
+    }
+
+
+def _product(left: Any, right: Any, *_: Any, **__: Any) -> int:
+    """A matrix by a matrix or a vector."""
+    return int(2 * left.numel() * math.prod(right.shape[1:]))
+
+
+def _grouped_products(left: Any, right: Any, *_: Any, **__: Any) -> int:
+    """Products of groups: of rows with a matrix each, of matrices with columns each, or cut along what is summed."""
+    groups = left.shape[0] if left.ndim > right.ndim else 1  # each matrix meets the columns of its own group only
+    return int(2 * left.numel() * right.shape[-1] // groups)
+
+
+def _convolution_back(grad: Any, x: Any, weight: Any, *rest: Any, **_: Any) -> int:
+    """As many operations as forward for each gradient that is asked: of the input, of the weight.
+
+    Torch's own formula forgets that the channels of a group meet each other only.
+    """
+    is_transposed, output_mask = rest[4], rest[7]
+    places = math.prod((x if is_transposed else grad).shape[2:])
+    return int(2 * (bool(output_mask[0]) + bool(output_mask[1])) * x.shape[0] * places * weight.numel())
+
+
+def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
     from torch.utils import flop_counter
 
     formulas: Any = flop_counter
+    return int(formulas.sdpa_flop_count(query.shape, key.shape, value.shape))
 
-    def attention(query: Sequence[int], key: Sequence[int], value: Sequence[int], *_: Any, **__: Any) -> int:
-        return int(formulas.sdpa_flop_count(query, key, value))
 
-    def attention_back(grad: Sequence[int], *shapes: Any, **_: Any) -> int:
-        return int(formulas.sdpa_backward_flop_count(grad, *shapes[:3]))
+def _attention_back(grad: Any, query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+    from torch.utils import flop_counter
 
-    def product(left: Sequence[int], right: Sequence[int], *_: Any, **__: Any) -> int:
-        return 2 * left[0] * left[1] * right[1]
+    formulas: Any = flop_counter
+    return int(formulas.sdpa_backward_flop_count(grad.shape, query.shape, key.shape, value.shape))
 
-    def layer(times: int) -> Any:
-        """A recurrent layer: each element of its matrices once per element of the input's sequences."""
 
-        def count(x: Sequence[int], *rest: Any, **_: Any) -> int:
-            weights = rest[0] if isinstance(rest[0], (list, tuple)) and isinstance(rest[0][0], Sequence) else rest[:2]
-            return times * 2 * x[0] * x[1] * sum(math.prod(w) for w in weights if len(w) == 2)
+def _recurrent_layer(times: int) -> Formula:
+    """A recurrent layer: each element of its matrices once per element of the input's sequences."""
 
-        return count
+    def count(x: Any, *rest: Any, **_: Any) -> int:
+        weights: Sequence[Any] = rest[0] if isinstance(rest[0], list | tuple) else rest[:2]
+        return int(times * 2 * x.shape[0] * x.shape[1] * sum(w.numel() for w in weights if w.ndim == 2))
 
-    aten = torch.ops.aten
-    return {
-        aten._scaled_dot_product_flash_attention_for_cpu: attention,  # noqa: SLF001 (no public names)
-        aten._scaled_dot_product_flash_attention_for_cpu_backward: attention_back,  # noqa: SLF001
-        aten._int_mm: product,  # noqa: SLF001
-        aten.mkldnn_rnn_layer: layer(1),
-        aten.mkldnn_rnn_layer_backward: layer(2),
-        aten._cudnn_rnn: layer(1),  # noqa: SLF001
-        aten._cudnn_rnn_backward: layer(2),  # noqa: SLF001
-    }
+    return count
