@@ -45,6 +45,9 @@ def test_recurrent_layers_are_counted():
 def test_whole_numbers_and_products_into_given_memory_are_counted():
     a, b = torch.ones(16, 32, dtype=torch.int8), torch.ones(32, 8, dtype=torch.int8)
     assert flop_per_item(lambda: (torch._int_mm(a, b), Done(items=1))[1]) == 2 * 16 * 32 * 8
+    eight, one = torch.ones(16, 32).to(torch.float8_e4m3fn), torch.ones(())
+    kinds = {"scale_a": one, "scale_b": one, "out_dtype": torch.bfloat16}
+    assert flop_per_item(lambda: (torch._scaled_mm(eight, eight.t(), **kinds), Done(items=1))[1]) == 2 * 16 * 32 * 16
     out = torch.empty(4, 6)
     assert flop_per_item(lambda: (torch.mm(torch.ones(4, 5), torch.ones(5, 6), out=out), Done(items=1))[1]) == 240
 

@@ -48,6 +48,7 @@ def flop_per_item(step: Step) -> float | None:
 
 def counting_mode() -> Any:
     """A context in which torch's products are counted: `total` holds their operations."""
+    from torch import Tensor
     from torch.utils._python_dispatch import TorchDispatchMode
 
     class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own signature
@@ -71,7 +72,7 @@ def counting_mode() -> Any:
                     return parts
             out = func(*args, **kwargs)
             if formula is not None:
-                is_complex = any(getattr(x, "is_complex", bool)() for x in args)
+                is_complex = any(isinstance(x, Tensor) and x.is_complex() for x in args)
                 self.total += formula(*args, **kwargs, out_val=out) * (COMPLEX_FACTOR if is_complex else 1)
             return out
 
