@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import math
+import os
 import random
 import sys
 from collections.abc import Iterator
@@ -16,8 +17,9 @@ import pytest
 
 from cupel.run.slot import PlainSlot, TorchSlot
 from cupel.spec import Done, Scalar, Seeds, Slot, Step, UnsupportedError
-from cupel.spec.catalog import Entry, load_catalog, missing_extras
+from cupel.spec.catalog import Entry, has_extra, load_catalog, missing_extras
 from cupel.spec.errors import MissingExtraError
+from cupel.tasks.data import file_cache
 
 torch = pytest.importorskip("torch", reason="workloads need torch")
 NUM_STEPS = 3
@@ -32,6 +34,12 @@ PRECISIONS = [
     for precision in entry.card.settings.get("precision", ())
 ]
 
+FROM_FILES = [entry for entry in ENTRIES if "disk" in entry.card.settings.get("data", ())]
+DECODED = [entry for entry in FROM_FILES if {"vision", "audio"} & set(entry.card.tags)]
+"""Those whose files are decoded by the extra `media`, which their cards do not need."""
+OURS = ("CUPEL_CACHE", "CUPEL_REFERENCE_DATA")
+
+from_files = pytest.mark.parametrize("entry", FROM_FILES, ids=lambda entry: entry.stem)
 every_workload = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.stem)
 # What a model library warns of while it is imported or called is for its own authors; only ours fail a test.
 pytestmark = pytest.mark.filterwarnings("ignore:::transformers", "ignore:::huggingface_hub")
@@ -129,6 +137,48 @@ def test_every_other_setting_is_taken(entry: Entry) -> None:
         for value in values[1:] if name not in ("precision", "compile", "strategy") else ():
             with contextlib.suppress(MissingExtraError):  # a setting may need more than its entry does
                 check(entry, run(entry, **{name: value}))
+
+
+@pytest.fixture
+def made_files(entry: Entry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No files of the tester's own."""
+    if entry in DECODED and not has_extra("media"):
+        pytest.skip("files are decoded by the extra media, not installed")
+    for name in [name for name in os.environ if name.startswith("CUPEL_") and name not in OURS]:
+        monkeypatch.delenv(name)
+
+
+@from_files
+def test_its_work_passes_its_own_check_on_files(entry: Entry, made_files: None) -> None:
+    module, rng = load(entry), Seeds(0)
+    torch.manual_seed(rng.seed("init"))
+    module.sane(SimpleNamespace(**entry.card.sizes("tiny")), make_slot(entry, {"data": "disk"}), rng)
+
+
+@from_files
+def test_files_give_the_same_losses_for_the_same_seeds_and_new_batches_each_time(
+    entry: Entry, made_files: None
+) -> None:
+    first, again, other, drawn = (
+        run(entry, data="disk"),
+        run(entry, data="disk"),
+        run(entry, seed=1, data="disk"),
+        run(entry),
+    )
+    check(entry, first)
+    assert loss_bytes(first) == loss_bytes(again)
+    assert loss_bytes(first) not in (loss_bytes(other), loss_bytes(drawn))
+
+
+@pytest.mark.parametrize("entry", DECODED, ids=lambda entry: entry.stem)
+def test_without_what_decodes_files_the_install_line_is_named_and_synthetic_data_work(
+    entry: Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(entry)
+    monkeypatch.setattr(file_cache, "has_extra", lambda _: False)
+    with pytest.raises(MissingExtraError, match=r"pip install 'cupel\[media\]'"):
+        set_up(entry, data="disk")
+    check(entry, run(entry))
 
 
 @every_workload

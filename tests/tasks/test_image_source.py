@@ -12,7 +12,8 @@ pytest.importorskip("PIL", reason="photographs are decoded by Pillow")
 from cupel.run.slot import TorchSlot
 from cupel.spec import Seeds
 from cupel.tasks.data import random_images
-from cupel.tasks.data.image_source import PhotoStream, image_batches
+from cupel.tasks.data.batch_stream import BatchStream
+from cupel.tasks.data.image_source import image_batches
 
 SIZES = SimpleNamespace(batches=2, batch=4, image_px=16, num_classes=10, files=16, file_px=96, workers=0)
 
@@ -37,17 +38,8 @@ def test_without_the_setting_images_are_random(settings):
 
 def test_photographs_are_new_at_each_look():
     stream = take(data="disk")
-    assert isinstance(stream, PhotoStream)
+    assert isinstance(stream, BatchStream)
     assert len(stream) == SIZES.batches
     first, second = stream[0], stream[0]
     assert first.images_NCHW.shape == (4, 3, 16, 16)
     assert not torch.equal(first.images_NCHW, second.images_NCHW)
-
-
-def test_a_list_holds_one_round():
-    fresh = iter([(torch.full((1,), number), torch.tensor([number])) for number in range(10)])
-    stream = PhotoStream(fresh, num_batches=3)
-    assert [int(batch.labels_N) for batch in list(stream)] == [0, 1, 2]
-    assert [int(batch.labels_N) for batch in stream[1:]] == [3, 4]
-    with pytest.raises(IndexError, match="index 3 was asked of a round of 3"):
-        stream[3]

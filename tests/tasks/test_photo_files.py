@@ -13,8 +13,8 @@ Image = pytest.importorskip("PIL.Image", reason="photographs are encoded by Pill
 
 from cupel.spec import UsageError
 from cupel.tasks.data import photo_files
-from cupel.tasks.data.photo_batches import decode
 from cupel.tasks.data.photo_files import find_photos, one_over_f, photo_folder, photo_like, photos
+from cupel.tasks.data.photo_views import decode
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,8 @@ pytest.importorskip("PIL", reason="photographs are decoded by Pillow")
 
 from cupel.run.slot import TorchSlot
 from cupel.spec import Seeds, WrongWorkError
-from cupel.tasks.data import photo_batches
+from cupel.tasks.data import photo_batches, photo_views
+from cupel.tasks.data.photo_batches import collate
 from cupel.workloads import dataloader
 
 TINY = SimpleNamespace(**dataloader.CARD.sizes("tiny"))
@@ -43,15 +44,15 @@ def test_the_check_passes_with_processes():
 
 
 def same_crop(width_px, height_px, rng):
-    return photo_batches.Crop(0, 0, width_px, height_px, is_flipped=False)
+    return photo_views.Crop(0, 0, width_px, height_px, is_flipped=False)
 
 
-def black(slot):
+def black(slot, **channels):
     return lambda pixels: slot.laid_out(torch.zeros(pixels.permute(0, 3, 1, 2).shape))
 
 
 def other_labels(samples):
-    return torch.stack([pixels for pixels, _ in samples]), torch.tensor([label + 1 for _, label in samples])
+    return collate([(pixels, label + 1) for pixels, label in samples])
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_the_check_fails_when_batches_are_wrong(monkeypatch, spoilt, message):
 
 
 def test_the_check_fails_when_crops_are_always_the_same(monkeypatch):
-    for module in (photo_batches, dataloader):
+    for module in (photo_views, dataloader):
         monkeypatch.setattr(module, "random_crop", same_crop)
     with pytest.raises(WrongWorkError, match="same crop in two epochs"):
         dataloader.sane(TINY, make_slot(), Seeds(0))
@@ -86,8 +87,8 @@ def test_the_check_fails_when_nothing_is_decoded(monkeypatch):
 
 
 def test_the_check_fails_when_images_have_another_size(monkeypatch):
-    cut = photo_batches.cut
-    monkeypatch.setattr(photo_batches, "cut", lambda picture, crop, image_px: cut(picture, crop, image_px - 1))
+    cut = photo_views.cut
+    monkeypatch.setattr(photo_views, "cut", lambda picture, crop, image_px: cut(picture, crop, image_px - 1))
     with pytest.raises(WrongWorkError, match=r"a batch is \(4, 3, 31, 31\).*expected \(4, 3, 32, 32\)"):
         dataloader.sane(TINY, make_slot(), Seeds(0))
 

@@ -84,9 +84,12 @@ class Classifier:
 def check_classifier(what: str, classifier: Classifier, *, num_classes: int) -> None:
     """Logits have their shape, the loss reaches every parameter and falls from one visit of a batch to a later one.
 
+    One round of the classifier's batches is held, so that those from files come again.
+
     Raises:
         WrongWorkError: one of the three is not so; the message starts with `what`.
     """
+    classifier.batches = list(classifier.batches)
     first = classifier.batches[0]
     logits_NK = logits_of(classifier.model, first, classifier.slot)
     check_output(what, logits_NK, shape=(len(first.labels_N), num_classes), dtype=classifier.slot.dtype)

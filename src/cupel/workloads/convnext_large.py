@@ -1,4 +1,4 @@
-"""Training step of ConvNeXt-L on random images.
+"""Training step of ConvNeXt-L on random images, or on photographs from files.
 
 Decisions:
 - The `transformers` library's network from a configuration with random weights. `full` has stages of 3, 3, 27 and 3
@@ -9,8 +9,11 @@ Decisions:
 - Optimiser: AdamW, learning rate 1.25e-4, which is the paper's 4e-3 for a batch of 4096 in proportion to 128 (tiny:
   1e-3), constant, weight decay 0.05 on matrices and kernels, none on vectors; fused. No averaged weights.
 - Precision: that of the run, by autocast; parameters and optimiser state in fp32; the loss in fp32.
-- Data: `batches` batches of standard normal pixels with uniformly random labels, on the device, in rotation. No mixing
-  or augmentation of images.
+- `data=synthetic`: `batches` batches of standard normal pixels with uniformly random labels, on the device, in
+  rotation. Images are not mixed, in neither.
+- `data=disk`: JPEG files like ImageNet's, made once into the cache folder, or the user's own where `CUPEL_IMAGENET`
+  names a folder `class/file`; read, decoded, cropped and mirrored by `workers` processes as in `dataloader`, normalised
+  on the device. Needs Pillow (`cupel[media]`). The check of the work holds the first batches.
 - Counted: images of the batch, each step one forward, backward and update.
 - Memory at `full` in fp32: activations kept for the backward pass 42.2 GiB; parameters, gradients and two moments
   16 bytes x 198 M = 2.9 GiB; the rest is what one layer's backward pass needs.
@@ -25,7 +28,7 @@ import torch
 
 from cupel.spec import Seeds, Sizes, Slot, Step, Workload
 from cupel.tasks.classification import Classifier, check_classifier
-from cupel.tasks.data.random_images import image_batches
+from cupel.tasks.data.image_source import image_batches
 from cupel.tasks.decay import decayed_apart
 
 CARD = Workload(
@@ -38,18 +41,19 @@ CARD = Workload(
     settings={
         "precision": ("fp32", "tf32", "bf16", "fp16"),
         "compile": (False, True),
-        "channels_last": (False, True), "strategy": ("ddp", "fsdp")},
+        "channels_last": (False, True),
+        "data": ("synthetic", "disk"), "strategy": ("ddp", "fsdp")},
     tiny={
         "depth": 4, "width": 8, "layer_scale": 1.0, "drop_path": 0.5, "learning_rate": 1e-3, "image_px": 32,
-        "num_classes": 10, "batch": 4, "batches": 2,
+        "num_classes": 10, "batch": 4, "batches": 2, "files": 16, "file_px": 96, "workers": 0,
     },
     small={
         "depth": 18, "width": 24, "layer_scale": 1e-6, "drop_path": 0.5, "learning_rate": 1.25e-4, "image_px": 64,
-        "num_classes": 1000, "batch": 4, "batches": 4,
+        "num_classes": 1000, "batch": 4, "batches": 4, "files": 64, "file_px": 320, "workers": 2,
     },
     full={
         "depth": 36, "width": 192, "layer_scale": 1e-6, "drop_path": 0.5, "learning_rate": 1.25e-4, "image_px": 224,
-        "num_classes": 1000, "batch": 128, "batches": 4,
+        "num_classes": 1000, "batch": 128, "batches": 4, "files": 2048, "file_px": 500, "workers": 12,
     },
     optimizer="AdamW, learning rate 1.25e-4 (tiny: 1e-3), betas 0.9 and 0.999, weight decay 0.05 (vectors: 0)",
     parameters=197_767_336,

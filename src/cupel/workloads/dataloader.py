@@ -27,8 +27,10 @@ import torch
 from torch import Tensor
 
 from cupel.spec import Done, Seeds, Sizes, Slot, Step, Workload, WrongWorkError
-from cupel.tasks.data.photo_batches import EndlessBatches, cut, decode, make_loader, random_crop, to_device
-from cupel.tasks.data.photo_files import Photo, photos
+from cupel.tasks.data.endless_loader import EndlessBatches
+from cupel.tasks.data.photo_batches import found_photos, make_loader, to_images
+from cupel.tasks.data.photo_files import Photo
+from cupel.tasks.data.photo_views import cut, decode, random_crop
 
 CARD = Workload(
     measures="throughput of reading, decoding and augmenting",
@@ -51,9 +53,9 @@ DETAIL = 0.01
 
 def build(sizes: Sizes, slot: Slot, rng: Seeds) -> tuple[Iterator[tuple[Tensor, Tensor]], Any, list[Photo]]:
     """Batches on the device, the loader that they come from, and the photographs."""
-    found = photos(num_files=sizes.files, longer_px=sizes.file_px)
-    loader = make_loader(found, sizes, slot, rng)
-    return to_device(loader, slot), loader, found
+    found = found_photos(sizes, slot)
+    loader = make_loader(found, sizes, slot, rng=rng)
+    return to_images(loader, slot), loader, found
 
 
 def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
@@ -80,12 +82,12 @@ def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
                 f"dataloader: a batch is {tuple(images.shape)}, {images.dtype}; expected {shape}, fp32."
             )
         for draw, image, label in zip(draws, images.cpu(), labels.tolist(), strict=True):
-            photo = found[draw.photo_idx]
+            photo = found[draw.file_idx]
             if label != photo.label:
                 raise WrongWorkError(f"dataloader: {photo.path} came with label {label}; expected {photo.label}.")
-            seed = (loader.dataset.seed, draw.epoch, draw.photo_idx)
+            seed = (loader.dataset.seed, draw.epoch, draw.file_idx)
             _check_image(image, photo, seed)
-            seen.setdefault(draw.photo_idx, []).append(image)
+            seen.setdefault(draw.file_idx, []).append(image)
     if any(bool((first == second).all()) for first, second in (pair for pair in seen.values() if len(pair) == 2)):
         raise WrongWorkError("dataloader: a photograph came with the same crop in two epochs; expected random crops.")
 

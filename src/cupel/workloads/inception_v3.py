@@ -1,4 +1,4 @@
-"""Training step of Inception-v3 on random images.
+"""Training step of Inception-v3 on random images, or on photographs from files.
 
 Decisions:
 - The network by hand (`cupel.tasks.models.inception`); `full` has 27 161 264 parameters with the auxiliary classifier,
@@ -10,7 +10,11 @@ Decisions:
   momentum and, for its best results, with RMSProp, which torch has no fused form of: at fp16 it would wait for the
   device in each step.
 - Precision: that of the run, by autocast; parameters, momentum and batch norm statistics in fp32; the loss in fp32.
-- Data: `batches` batches of standard normal pixels with uniformly random labels, on the device, in rotation.
+- `data=synthetic`: `batches` batches of standard normal pixels with uniformly random labels, on the device, in
+  rotation.
+- `data=disk`: JPEG files like ImageNet's, made once into the cache folder, or the user's own where `CUPEL_IMAGENET`
+  names a folder `class/file`; read, decoded, cropped and mirrored by `workers` processes as in `dataloader`, normalised
+  on the device. Needs Pillow (`cupel[media]`). The check of the work holds the first batches.
 - Counted: images of the batch, each step one forward, backward and update.
 - Memory at `full` in fp32: activations kept for the backward pass 2.9 GiB; parameters, gradients and momentum
   12 bytes x 27.2 M = 0.3 GiB; the rest is what one layer's backward pass needs.
@@ -25,7 +29,8 @@ from torch.nn import functional as F  # noqa: N812 (everyone's name for it)
 
 from cupel.spec import Seeds, Sizes, Slot, Step, Workload
 from cupel.tasks.classification import Classifier, check_classifier
-from cupel.tasks.data.random_images import ImageBatch, image_batches
+from cupel.tasks.data.image_source import image_batches
+from cupel.tasks.data.random_images import ImageBatch
 from cupel.tasks.models.inception import InceptionV3
 from cupel.tasks.momentum import momentum_sgd
 
@@ -42,16 +47,19 @@ CARD = Workload(
     settings={
         "precision": ("fp32", "tf32", "bf16", "fp16"),
         "compile": (False, True),
-        "channels_last": (False, True), "strategy": ("ddp",)},
+        "channels_last": (False, True),
+        "data": ("synthetic", "disk"), "strategy": ("ddp",)},
     tiny={
         "width": 4, "aux_kernel_px": 1, "dropout": 0.5, "image_px": 107, "num_classes": 10, "batch": 4, "batches": 2,
+        "files": 16, "file_px": 96, "workers": 0,
     },
     small={
         "width": 8, "aux_kernel_px": 1, "dropout": 0.5, "image_px": 139, "num_classes": 1000, "batch": 4, "batches": 4,
+        "files": 64, "file_px": 320, "workers": 2,
     },
     full={
         "width": 32, "aux_kernel_px": 5, "dropout": 0.5, "image_px": 299, "num_classes": 1000, "batch": 32,
-        "batches": 4,
+        "batches": 4, "files": 2048, "file_px": 500, "workers": 12,
     },
     optimizer="SGD, momentum 0.9, weight decay 4e-5, learning rate 0.045 x batch / 32, gradient norm clipped to 2",
     parameters=27_161_264,

@@ -1,4 +1,4 @@
-"""Training step of RegNetY-128GF on random images.
+"""Training step of RegNetY-128GF on random images, or on photographs from files.
 
 Decisions:
 - The `transformers` library's network from a configuration with random weights. `full` has stages of 2, 7, 17 and 1
@@ -9,7 +9,11 @@ Decisions:
 - Optimiser: SGD, momentum 0.9, weight decay 5e-5 on all parameters, learning rate 0.1 for a batch of 128 and in
   proportion for others, the paper's; constant; the fused implementation.
 - Precision: that of the run, by autocast; parameters, momentum and batch norm statistics in fp32; the loss in fp32.
-- Data: `batches` batches of standard normal pixels with uniformly random labels, on the device, in rotation.
+- `data=synthetic`: `batches` batches of standard normal pixels with uniformly random labels, on the device, in
+  rotation.
+- `data=disk`: JPEG files like ImageNet's, made once into the cache folder, or the user's own where `CUPEL_IMAGENET`
+  names a folder `class/file`; read, decoded, cropped and mirrored by `workers` processes as in `dataloader`, normalised
+  on the device. Needs Pillow (`cupel[media]`). The check of the work holds the first batches.
 - Counted: images of the batch, each step one forward, backward and update.
 - Memory at `full` in fp32: activations kept for the backward pass 38.0 GiB; parameters, gradients and momentum
   12 bytes x 645 M = 7.2 GiB; the rest is what one layer's backward pass needs.
@@ -21,7 +25,7 @@ from typing import Any
 
 from cupel.spec import Seeds, Sizes, Slot, Step, Workload
 from cupel.tasks.classification import Classifier, check_classifier
-from cupel.tasks.data.random_images import image_batches
+from cupel.tasks.data.image_source import image_batches
 from cupel.tasks.momentum import momentum_sgd
 
 CARD = Workload(
@@ -36,15 +40,25 @@ CARD = Workload(
         "precision": ("fp32", "tf32", "bf16", "fp16"),
         "compile": (False, True),
         "channels_last": (False, True),
+        "data": ("synthetic", "disk"),
         "strategy": ("ddp",),
     },
-    tiny={"depth": 4, "group_width": 4, "image_px": 32, "num_classes": 10, "batch": 4, "batches": 2},
-    small={"depth": 9, "group_width": 8, "image_px": 64, "num_classes": 1000, "batch": 8, "batches": 4},
-    full={"depth": 27, "group_width": 264, "image_px": 224, "num_classes": 1000, "batch": 64, "batches": 4},
+    tiny={
+        "depth": 4, "group_width": 4, "image_px": 32, "num_classes": 10, "batch": 4, "batches": 2,
+        "files": 16, "file_px": 96, "workers": 0,
+    },
+    small={
+        "depth": 9, "group_width": 8, "image_px": 64, "num_classes": 1000, "batch": 8, "batches": 4,
+        "files": 64, "file_px": 320, "workers": 2,
+    },
+    full={
+        "depth": 27, "group_width": 264, "image_px": 224, "num_classes": 1000, "batch": 64, "batches": 4,
+        "files": 2048, "file_px": 500, "workers": 12,
+    },
     optimizer="SGD, momentum 0.9, weight decay 5e-5, learning rate 0.1 x batch / 128",
     parameters=644_812_894,
     memory_gib={"tiny": 0.05, "small": 0.3, "full": 48.0},
-)
+)  # fmt: skip
 BLOCKS = {4: (1, 1, 1, 1), 9: (1, 2, 5, 1), 27: (2, 7, 17, 1)}
 """Blocks of each of the four stages, by their number in all."""
 GROUPS = (2, 4, 11, 28)

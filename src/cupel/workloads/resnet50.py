@@ -74,6 +74,4 @@ def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
 
 def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
     """Logits have their shape, the loss reaches every parameter and falls from one visit of a batch to a later one."""
-    classifier = build(sizes, slot, rng)
-    classifier.batches = list(classifier.batches)
-    check_classifier("resnet50", classifier, num_classes=sizes.num_classes)
+    check_classifier("resnet50", build(sizes, slot, rng), num_classes=sizes.num_classes)

@@ -19,7 +19,9 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from cupel.spec import UsageError
+from cupel.spec import Slot, UsageError
+from cupel.spec.catalog import has_extra, install_line
+from cupel.spec.errors import MissingExtraError
 
 ENVIRONMENT = "CUPEL_CACHE"
 LIST_NAME = "made.json"
@@ -149,3 +151,42 @@ def users_folder(environment: str, what: str) -> Path | None:
     if not folder.is_dir():
         raise UsageError(f"{environment} names {named!r}, which is no folder; expected {what}, or unset it.")
     return folder
+
+
+def note_owner(slot: Slot, environment: str, *, num_files: int) -> None:
+    """Leave a note in the run's records where its files are the user's own: its rate is then of these files."""
+    named = os.environ.get(environment)
+    if named:
+        slot.note(f"the data are {num_files:,} files of the user's own, in {named} ({environment})")
+
+
+def need_media(what: str) -> None:
+    """Refuse in words where what decodes files is not installed.
+
+    Args:
+        what: what needs which package, in words.
+
+    Raises:
+        MissingExtraError: the extra `media` is not installed.
+    """
+    if not has_extra("media"):
+        raise MissingExtraError(f"{what}. Install it: {install_line(('media',))}")
+
+
+def users_path(environment: str, what: str) -> Path | None:
+    """A file or folder of the user's own, named by an environment variable; None where it names none.
+
+    Args:
+        environment: name of the variable.
+        what: what should be there, in words.
+
+    Raises:
+        UsageError: there is nothing of that name.
+    """
+    named = os.environ.get(environment)
+    if not named:
+        return None
+    path = Path(named).expanduser()
+    if not path.exists():
+        raise UsageError(f"{environment} names {named!r}, which is not there; expected {what}, or unset it.")
+    return path
