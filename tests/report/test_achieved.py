@@ -32,6 +32,13 @@ def test_the_share_is_of_the_products_at_the_same_precision():
     assert entries[3]["flop_per_s"] == pytest.approx(3e10)
 
 
+def test_why_a_count_failed_is_told():
+    one = entry("bert", 10.0, None)
+    one["launches"][0]["flop_note"] = "RuntimeError: a kernel without a formula"
+    add_achieved([one])
+    assert one["flop_note"] == "RuntimeError: a kernel without a formula"
+
+
 def test_what_is_not_known_is_none():
     entries = [entry("matmul", 1.0, 1e12), entry("memory_copy", 5.0, None), entry("bert", None, 1e9)]
     add_achieved(entries)

@@ -148,6 +148,50 @@ def test_a_rank_that_fails_ends_the_others(driver, training, fault):
     assert not [p.pid for p in psutil.Process().children(recursive=True) if _is_rank(p.pid)]
 
 
+@pytest.mark.parametrize("other", ["goes on", "waits for ever"])
+def test_a_rank_that_cannot_count_keeps_no_one_and_fails_nothing(driver, training, other):
+    wait = "time.sleep(600)" if other == "waits for ever" else "pass"
+    path = training(f"""
+        import time
+
+        from torch.utils._python_dispatch import _get_current_dispatch_mode
+
+        whole = setup
+
+        def setup(sizes, slot, rng):
+            step = whole(sizes, slot, rng)
+
+            def uncountable():
+                if _get_current_dispatch_mode() is not None:
+                    if slot.rank == 1:
+                        raise RuntimeError("a kernel without a formula")
+                    {wait}
+                return step()
+
+            return uncountable
+    """)
+    started = time.monotonic()
+    folder, events = driver.run(path, launches=1, settings=("devices=all",))
+    assert [e.status for e in events if isinstance(e, JobEnded)] == ["ok", "ok"]
+    assert time.monotonic() - started < 60
+    job = launch(folder)
+    (said,) = [record for record in job.other_records[0] if record["kind"] == "count"]
+    assert (said["flop_per_item"], said["note"]) == (None, "RuntimeError: a kernel without a formula")
+    assert (job.last("count") or {}).get("flop_per_item") is None
+    assert job.steps().items
+    assert not [p.pid for p in psutil.Process().children(recursive=True) if _is_rank(p.pid)]
+
+
+def test_each_rank_counts_its_own_share(driver, training):
+    folder, _ = driver.run(training(), launches=1, settings=("devices=all",))
+    job = launch(folder)
+    counts = [
+        r["flop_per_item"] for rank in (job.rank_records, *job.other_records) for r in rank if r["kind"] == "count"
+    ]
+    weights = 3 * 8 * 8 + 8
+    assert counts == [6 * weights - 2 * 8 * 8] * 2  # the data have no gradient
+
+
 def test_ranks_that_drift_apart_are_wrong_work(driver, training):
     """A step that goes round the model that `prepare` returned trains each rank by itself."""
     path = training()

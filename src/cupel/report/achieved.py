@@ -18,10 +18,14 @@ PRODUCTS = "matmul"
 
 
 def add_achieved(entries: Sequence[dict[str, Any]]) -> None:
-    """Add `flop_per_item`, `flop_per_s` and `flop_share` to entries of a document; None where they are not known."""
+    """Add `flop_per_item`, `flop_per_s` and `flop_share` to entries of a document; None where they are not known.
+
+    `flop_note` says why the count failed, where it did.
+    """
     for entry in entries:
         counts = [launch.get("flop_per_item") for launch in entry["launches"]]
         entry["flop_per_item"] = next((count for count in counts if count), None)
+        entry["flop_note"] = next((launch["flop_note"] for launch in entry["launches"] if launch.get("flop_note")), "")
         known = entry["flop_per_item"] and entry["rate"]
         entry["flop_per_s"] = entry["flop_per_item"] * entry["rate"] if known else None
     best = {_place(entry): entry["flop_per_s"] for entry in entries if _is_product(entry)}

@@ -127,7 +127,7 @@ def _fact_rows(entry: Document) -> list[tuple[str, object]]:
         ("sizes changed", settings_text(entry.get("overrides"))),
         ("device", plain(entry.get("device"))),
         ("threads", plain(entry.get("threads"))),
-        ("operations per item", _known(format_rate(finite(entry.get("flop_per_item"))))),
+        ("operations per item", _operations(entry)),
         ("achieved FLOP/s", _known(format_rate(finite(entry.get("flop_per_s"))))),
         ("share of matmul's", _known(format_percent(finite(entry.get("flop_share"))))),
         ("set-up", seconds_text(entry.get("setup_s"))),
@@ -144,6 +144,12 @@ def _rate_text(holder: Document) -> str:
     """`12.4 [12.1, 12.7]`."""
     ends = bounds(holder.get("interval"))
     return f"{format_rate(finite(holder.get('rate')))} {interval_text(ends) if ends else ''}"
+
+
+def _operations(entry: Document) -> str:
+    """How many, or why the count failed."""
+    note = plain(entry.get("flop_note"))
+    return f"not counted: {note}" if note else _known(format_rate(finite(entry.get("flop_per_item"))))
 
 
 def _known(text: str) -> str:

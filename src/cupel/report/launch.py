@@ -46,21 +46,24 @@ class Launch:
     notes: Mapping[str, str]
 
 
-def read_launch(folder: JobFolder, card: Mapping[str, Any]) -> Launch:
+def read_launch(folder: JobFolder, card: Mapping[str, Any], flop_per_item: float | None = None) -> Launch:
     """A launch from its folder.
 
     Args:
         folder: the job's folder.
         card: the entry's card as `run.json` has it.
+        flop_per_item: operations that another launch of the same cell counted, for the bound on the rate.
 
     Raises:
         RunFolderError: the job's own file is damaged.
     """
     job, status, steps = folder.job, folder.status, folder.steps()
     done = folder.last("result") or {}
+    counted = folder.last("count") or done  # earlier runs have the count in the result
+    flop = counted.get("flop_per_item")
     result = None
     if status == "ok" and steps.seconds:
-        result = throughput(steps.items, steps.seconds, peak_rate=_peak_rate(done, card))
+        result = throughput(steps.items, steps.seconds, peak_rate=_peak_rate(done, card, flop or flop_per_item))
     telemetry = folder.telemetry()
     end = folder.last("end") or {}
     document = {
@@ -70,12 +73,14 @@ def read_launch(folder: JobFolder, card: Mapping[str, Any]) -> Launch:
         "started": _iso(folder.last("start")),
         "null_s": (folder.last("start") or {}).get("null_s"),
         **_numbers(result, steps),
-        "flop_per_item": done.get("flop_per_item"),
+        "flop_per_item": flop,
+        "flop_note": counted.get("note", ""),
         "notes": [str(text) for text in done.get("notes") or ()],
         "setup_s": done.get("setup_s"),
         "first_step_s": steps.seconds[0] if steps.seconds else None,
         "peak_memory_bytes": done.get("peak_rss_bytes"),
         "peak_device_bytes": done.get("peak_device_bytes"),
+        "elapsed_s": end.get("elapsed_s"),
         "power_w": end.get("power_w"),
         "energy_j": end.get("energy_j"),
         "series": _series(steps),
@@ -118,7 +123,7 @@ def _numbers(result: Throughput | None, steps: Steps) -> dict[str, Any]:
     }
 
 
-def _peak_rate(done: Mapping[str, Any], card: Mapping[str, Any]) -> float | None:
+def _peak_rate(done: Mapping[str, Any], card: Mapping[str, Any], flop_per_item: float | None) -> float | None:
     """Largest rate that the device can physically reach, in items per second; None where it is not known.
 
     By what an item is on the card, else by the operations that were counted for one.
@@ -127,8 +132,8 @@ def _peak_rate(done: Mapping[str, Any], card: Mapping[str, Any]) -> float | None
     if card.get("bound"):
         peak = peaks.get(card["bound"])
         return float(peak) / float(card.get("per_item") or 1.0) if peak else None
-    peak, flop = peaks.get("flop"), done.get("flop_per_item")
-    return float(peak) / float(flop) if peak and flop else None
+    peak = peaks.get("flop")
+    return float(peak) / flop_per_item if peak and flop_per_item else None
 
 
 def _also(result: Throughput | None, steps: Steps) -> dict[str, float]:

@@ -39,7 +39,9 @@ class RunRecords:
 
 
 def read_run(folder: RunFolder, cells: Sequence[Mapping[str, Any]], num_cores: int) -> RunRecords:
-    """Read every job of a run once; what was parsed is dropped again, job by job.
+    """Read every job of a run once, first launches first, since they count operations for the others.
+
+    What was parsed is dropped again, job by job.
 
     Args:
         folder: the run.
@@ -52,13 +54,16 @@ def read_run(folder: RunFolder, cells: Sequence[Mapping[str, Any]], num_cores: i
     cards = {cell["key"]: cell["card"] for cell in cells}
     works = {work_of(cell): cell["card"] for cell in cells}
     found = RunRecords()
-    waiting = folder.jobs()[::-1]
+    counts: dict[str, float | None] = {}
+    waiting = sorted(folder.jobs(), key=lambda job: job.job.launch)[::-1]
     while waiting:
         job = waiting.pop()
         _take(job, found, num_cores)
         about = job.job
         if about.kind == "launch" and about.cell in cards:
-            found.launches.setdefault(about.cell, []).append(read_launch(job, cards[about.cell]))
+            launch = read_launch(job, cards[about.cell], counts.get(about.cell))
+            counts.setdefault(about.cell, launch.document["flop_per_item"])
+            found.launches.setdefault(about.cell, []).append(launch)
         elif about.kind == "sane":
             work = _work(about.entry, about.settings)
             if work in works:

@@ -3,7 +3,7 @@
 A job of several ranks has a launcher: the worker that the supervisor started and watches. It does no work itself. Its
 ranks are forked from it on a CPU (what it has loaded they need not load again), and fresh processes elsewhere, since
 the context of an accelerator does not survive a fork. The first rank that fails ends the others: they would wait for
-it for ever.
+it for ever. So does one that cannot count its operations, but by then every rank has left its result: nothing failed.
 
 Source: rules of Cupel; the rendezvous is torch's `file://` (documentation of torch.distributed).
 """
@@ -24,6 +24,7 @@ from typing import Any
 
 from cupel.ledger.records import RecordWriter, read_records
 from cupel.run.parent import die_with_parent
+from cupel.run.worker_exit import UNCOUNTED_EXIT
 from cupel.spec.job import Job
 
 MEETING = "rendezvous"
@@ -87,7 +88,7 @@ def _wait(path: Path, running: dict[int, int]) -> int:
             if code:
                 failed[rank] = code
                 deadline = min(deadline, time.monotonic() + GRACE_S)
-    if not failed:
+    if not failed or UNCOUNTED_EXIT in failed.values():
         return 0
     said = {rank: _own_failure(path, rank) for rank in failed}
     first = min(failed, key=lambda rank: float((said[rank] or {}).get("t", 0.0)))

@@ -2,7 +2,8 @@
 
 `python -m cupel.run.worker JOB_FOLDER [PARENT [RANK]]` reads `job.json`, does the job, writes `rank0/events.jsonl`. It
 ends itself when its parent is gone. It exits with 0 when it left a result, 1 when it left a failure, 74 when there was
-no room for either. Of a job of several ranks it starts and watches a process each (`cupel.run.ranks`).
+no room for either. Of a job of several ranks it starts and watches a process each (`cupel.run.ranks`). Operations are
+counted once the result is written, so that a count that fails takes nothing with it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from cupel.run.parent import die_with_parent
 from cupel.run.ranks import Gang, rank_path, run_ranks
 from cupel.run.settings import is_joint
 from cupel.run.slot import PlainSlot, TorchSlot
-from cupel.run.worker_exit import DISK_FULL_EXIT
+from cupel.run.worker_exit import DISK_FULL_EXIT, UNCOUNTED_EXIT
 from cupel.spec.catalog import Entry, install_line, read_entry
 from cupel.spec.errors import CupelError, MissingExtraError, UnsupportedError, UsageError, WrongWorkError
 from cupel.spec.job import Job
@@ -62,16 +63,13 @@ def do_rank(path: Path, rank: int) -> int:
     # Installed before anything can hang: the supervisor asks for the stack of a job that timed out.
     faulthandler.register(signal.SIGUSR2, all_threads=True, chain=False)
     writer = RecordWriter(rank_path(path, rank) / "events.jsonl")
-    gang: Gang | None = None
     try:
         job = _read_job(path)
-        if job.ranks > 1:
-            gang = _gang(job, path, rank)
-        place = Place(job, rank, gang)
-        result = _check(place, writer) if job.kind == "sane" else _launch(place, writer)
-        writer.write("result", t=time.time(), peak_rss_bytes=peak_rss_bytes(), **result)
-        if gang is not None:
-            gang.part()
+        place = Place(job, rank, _gang(job, path, rank) if job.ranks > 1 else None)
+        if job.kind == "sane":
+            _check(place, writer)
+            return 0
+        return _launch(place, writer)
     except BaseException as error:  # noqa: BLE001  whatever an entry raises, SystemExit included, is its failure
         reason, message = _explain(error)
         with contextlib.suppress(OSError):
@@ -82,7 +80,6 @@ def do_rank(path: Path, rank: int) -> int:
         except OSError:
             return DISK_FULL_EXIT
         return 1
-    return 0
 
 
 @dataclass(frozen=True)
@@ -117,8 +114,8 @@ def _gang(job: Job, path: Path, rank: int) -> Gang:
         raise MissingExtraError(f"{job.stem} on several ranks needs torch: {install_line(('torch',))}") from error
 
 
-def _launch(place: Place, writer: RecordWriter) -> dict[str, Any]:
-    """Set up, step, and say what it took."""
+def _launch(place: Place, writer: RecordWriter) -> int:
+    """Set up, step, say what it took, and count its operations; the exit code."""
     job, gang = place.job, place.gang
     started = time.perf_counter()
     writer.write("phase", phase="starting", t=time.time())
@@ -161,7 +158,15 @@ def _launch(place: Place, writer: RecordWriter) -> dict[str, Any]:
         "peak": _peak(job, slot),
         "notes": slot.notes,
     }
-    return done | _flop(place, step, slot)
+    _write_result(writer, done)
+    code = _count(place, step, slot=slot, writer=writer)
+    if gang is not None and not code:
+        gang.part()
+    return code
+
+
+def _write_result(writer: RecordWriter, done: dict[str, Any]) -> None:
+    writer.write("result", t=time.time(), peak_rss_bytes=peak_rss_bytes(), **done)
 
 
 def _refuse_strays(gang: Gang, slot: TorchSlot) -> None:
@@ -174,19 +179,26 @@ def _refuse_strays(gang: Gang, slot: TorchSlot) -> None:
         )
 
 
-def _flop(place: Place, step: Step, slot: PlainSlot | TorchSlot) -> dict[str, Any]:
-    """Operations per item, counted once per cell: by one more step of its first launch, on every rank."""
+def _count(place: Place, step: Step, *, slot: PlainSlot | TorchSlot, writer: RecordWriter) -> int:
+    """Count operations per item, once per cell, by one more step of its first launch; the exit code.
+
+    A rank whose count fails within a common step leaves the others waiting, so all have results before it is begun.
+    """
     if place.job.launch != 0 or isinstance(slot, PlainSlot):
-        return {}
+        return 0
     from cupel.measure.flop import flop_per_item
 
+    if place.gang is not None and slot.world > 1:
+        place.gang.meet()
     try:
-        return {"flop_per_item": flop_per_item(step)}
+        writer.write("count", flop_per_item=flop_per_item(step))
     except Exception as error:  # noqa: BLE001  the launch is measured; only this number is not known
-        return {"flop_per_item": None, "flop_note": f"{type(error).__name__}: {error}"[:400]}
+        writer.write("count", flop_per_item=None, note=f"{type(error).__name__}: {error}"[:400])
+        return UNCOUNTED_EXIT if slot.world > 1 else 0
+    return 0
 
 
-def _check(place: Place, writer: RecordWriter) -> dict[str, Any]:
+def _check(place: Place, writer: RecordWriter) -> None:
     """Run the entry's own check of its work."""
     job = place.job
     writer.write("phase", phase="starting", t=time.time())
@@ -194,7 +206,7 @@ def _check(place: Place, writer: RecordWriter) -> dict[str, Any]:
     slot = _slot(place, entry)
     module.sane(SimpleNamespace(**job.sizes), slot, Seeds(job.seed))
     slot.sync()
-    return {}
+    _write_result(writer, {})
 
 
 def _load(job: Job) -> tuple[Entry, ModuleType]:
