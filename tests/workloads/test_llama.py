@@ -58,7 +58,7 @@ def test_padding_changes_neither_items_nor_losses():
 
 def test_the_loss_is_the_mean_over_documents_taken_one_by_one():
     model = llama_model(TINY)
-    (batch, *_) = llama.build_batches(TINY, make_slot(), rng=Seeds(0))
+    (batch, *_) = llama.document_batches(TINY, make_slot(), seed=Seeds(0).seed("data"))
     together = model(input_ids=batch.ids_BT, attention_mask=batch.may_see_B1TT, labels=batch.labels_BT).loss
     total, num_predicted = 0.0, 0
     for ids, labels in zip(batch.ids_BT, batch.labels_BT, strict=True):
@@ -86,12 +86,12 @@ def test_the_check_passes(precision):
 
 
 def test_the_check_finds_padding_that_is_counted(monkeypatch):
-    build = llama.build_batches
+    build = llama.document_batches
 
-    def count_all(sizes, slot, *, rng):
-        return [batch._replace(num_tokens=batch.ids_BT.numel()) for batch in build(sizes, slot, rng=rng)]
+    def count_all(sizes, slot, *, seed):
+        return [batch._replace(num_tokens=batch.ids_BT.numel()) for batch in build(sizes, slot, seed=seed)]
 
-    monkeypatch.setattr(llama, "build_batches", count_all)
+    monkeypatch.setattr(llama, "document_batches", count_all)
     with pytest.raises(WrongWorkError, match="counted 96 tokens; expected 60"):
         llama.sane(TINY, make_slot(), Seeds(0))
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from cupel.run.strategies import fingerprint, shared_out
+from cupel.run.strategies import fingerprint, shared_out, stacks
 from cupel.spec.card import Scalar
 from cupel.spec.errors import UnsupportedError
 
@@ -90,7 +90,7 @@ class TorchSlot:
         self._torch = torch
         self.device: Any = torch.device(device)
         self.precision = str(settings.get("precision", "fp32"))
-        self.settings = dict(settings)
+        self.settings: Mapping[str, Scalar] = dict(settings)
         self.threads = threads
         self.rank = 0
         self.world = 1
@@ -116,18 +116,23 @@ class TorchSlot:
             )
         if self.precision == "bf16" and is_cuda and not is_ampere:
             raise UnsupportedError(f"precision=bf16 was asked on {self.device}, which has no bf16 units. Take fp16.")
+        if self.precision == "fp8":
+            from cupel.tasks.products import require_units
+
+            require_units(self)
         torch.set_float32_matmul_precision("high" if self.precision == "tf32" else "highest")
         if is_cuda:
             torch.backends.cudnn.allow_tf32 = self.precision == "tf32"
-        self.dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.precision, torch.float32)
+        halves = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp8": torch.bfloat16}
+        self.dtype = halves.get(self.precision, torch.float32)
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """Mixed precision at bf16 and fp16, nothing at fp32 and tf32."""
+        """Mixed precision at bf16 and fp16, that of bf16 at fp8, nothing at fp32 and tf32."""
         if self.precision in ("fp32", "tf32"):
             return contextlib.nullcontext()
-        if self.precision not in ("bf16", "fp16"):
+        if self.precision not in ("bf16", "fp16", "fp8"):
             raise UnsupportedError(
-                f"precision={self.precision} has no mixed-precision mode; take fp32, tf32, bf16 or fp16."
+                f"precision={self.precision} has no mixed-precision mode; take fp32, tf32, bf16, fp16 or fp8."
             )
         return self._torch.autocast(self.device.type, dtype=self.dtype)
 
@@ -153,8 +158,17 @@ class TorchSlot:
             self._torch.accelerator.synchronize(self.device)
 
     def prepare(self, model: Any, optimizer_factory: Callable[[Any], Any]) -> Any:
-        """Model on the device, shared out over ranks and compiled if asked; its optimiser is kept for `step`."""
+        """Model on the device, shared out over ranks and compiled if asked; its optimiser is kept for `step`.
+
+        At fp8 the linear layers of its blocks multiply in eight bits; what stands before and after the blocks, such as
+        an embedding or an output layer, computes in bf16.
+
+        Raises:
+            UnsupportedError: at fp8, no layer of the model could do so.
+        """
         model = model.to(self.device)
+        if self.precision == "fp8":
+            _take_fp8(model)
         if self.settings.get("channels_last", False):
             model = model.to(memory_format=self._layout)
         if self.world > 1:
@@ -196,3 +210,14 @@ class TorchSlot:
         """Keep a text for the launch's result, once."""
         if text not in self.notes:
             self.notes.append(text)
+
+
+def _take_fp8(model: Any) -> None:
+    """Let the blocks of a model multiply in eight bits, and refuse where none does: the run would be one at bf16."""
+    from cupel.tasks.fp8_linear import LEAST_SIDE, SIDE, use_fp8
+
+    if not sum(use_fp8(stack) for stack in stacks(model)):
+        raise UnsupportedError(
+            f"precision=fp8 was asked of {type(model).__name__}; no linear layer within a ModuleList of it has sides "
+            f"that are multiples of {SIDE} and at least {LEAST_SIDE}. Take bf16, or larger sizes."
+        )

@@ -13,6 +13,7 @@ Source: Li et al. 2020, PyTorch Distributed (VLDB 13); Zhao et al. 2023, PyTorch
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,20 +52,21 @@ def _fsdp(model: Any, device: Any) -> Any:
     from torch.distributed.fsdp import fully_shard
 
     mesh = init_device_mesh(device.type, (dist.get_world_size(),))
-    for block in _blocks(model):
-        fully_shard(block, mesh=mesh)
+    for block in itertools.chain.from_iterable(stacks(model)):
+        if any(True for _ in block.parameters()):
+            fully_shard(block, mesh=mesh)
     return fully_shard(model, mesh=mesh)
 
 
-def _blocks(module: Any) -> Iterator[Any]:
-    """The members of the outermost lists of modules, such as the layers of a transformer; not the lists within them."""
+def stacks(module: Any) -> Iterator[Any]:
+    """The outermost lists of modules, such as the layers of a transformer; not the lists within them."""
     from torch.nn import ModuleList
 
     for child in module.children():
         if isinstance(child, ModuleList):
-            yield from (block for block in child if any(True for _ in block.parameters()))
+            yield child
         else:
-            yield from _blocks(child)
+            yield from stacks(child)
 
 
 def fingerprint(model: Any) -> int:

@@ -10,6 +10,7 @@ Decisions:
 - Logits at every position, as the library has it, though only 15 % of them count in the loss.
 - AdamW, fused, learning rate 1e-4 without a schedule; the one objective (no next-sentence prediction).
 - Parameters and optimiser state in fp32 at every precision; bf16 and fp16 are mixed precision by autocast.
+- fp8 is bf16, but the linear layers of the encoder's layers multiply in eight bits (`cupel.tasks.fp8_linear`).
 - Counted: sequences; `tokens` counts all tokens of them, masked or not.
 - Memory at `full` in fp32: parameters, gradients and state 16 bytes x 335 M = 5 GiB; activations 68 bytes x 16 384
   tokens x 1024 x 24 layers = 26 GiB; logits 16 384 x 30 522 x 4 bytes, three times = 6 GiB.
@@ -36,44 +37,27 @@ CARD = Workload(
     source="Devlin et al. 2018, BERT: Pre-training of Deep Bidirectional Transformers",
     tags=("training", "language", "transformer"),
     needs=("torch", "models"),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
+    settings={
+        "precision": ("fp32", "tf32", "bf16", "fp16", "fp8"),
+        "compile": (False, True),
+        "strategy": ("ddp", "fsdp"),
+    },
     optimizer="AdamW, learning rate 1e-4, betas 0.9 and 0.999, weight decay 0.01",
     tiny={
-        "layers": 2,
-        "width": 64,
-        "heads": 2,
-        "feedforward": 128,
-        "vocab_size": 512,
-        "batch": 2,
-        "sequence": 32,
-        "dropout": 0.1,
-        "batches": 2,
+        "layers": 2, "width": 64, "heads": 2, "feedforward": 128, "vocab_size": 512, "batch": 2, "sequence": 32,
+        "dropout": 0.1, "batches": 2,
     },
     small={
-        "layers": 3,
-        "width": 256,
-        "heads": 4,
-        "feedforward": 1024,
-        "vocab_size": 4096,
-        "batch": 2,
-        "sequence": 64,
-        "dropout": 0.1,
-        "batches": 8,
+        "layers": 3, "width": 256, "heads": 4, "feedforward": 1024, "vocab_size": 4096, "batch": 2, "sequence": 64,
+        "dropout": 0.1, "batches": 8,
     },
     full={
-        "layers": 24,
-        "width": 1024,
-        "heads": 16,
-        "feedforward": 4096,
-        "vocab_size": 30522,
-        "batch": 32,
-        "sequence": 512,
-        "dropout": 0.1,
-        "batches": 16,
+        "layers": 24, "width": 1024, "heads": 16, "feedforward": 4096, "vocab_size": 30522, "batch": 32,
+        "sequence": 512, "dropout": 0.1, "batches": 16,
     },
     parameters=335_174_458,
     memory_gib={"tiny": 0.1, "small": 0.5, "full": 40.0},
-)
+)  # fmt: skip
 
 
 def build_model(sizes: Sizes) -> Any:
@@ -107,10 +91,11 @@ def adamw(parameters: Any) -> torch.optim.Optimizer:
     return torch.optim.AdamW(parameters, lr=1e-4, weight_decay=0.01, fused=True)
 
 
-def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
-    """A model, batches in rotation, and the step that trains on the next batch."""
+def build_step(sizes: Sizes, slot: Slot, *, rng: Seeds) -> tuple[Step, Any]:
+    """The step that trains on the next batch, and the model that it trains."""
     with slot.device:
-        model = slot.prepare(build_model(sizes), adamw)
+        bare = build_model(sizes)
+    model = slot.prepare(bare, adamw)
     batches = itertools.cycle(build_batches(sizes, slot, rng=rng))
     num_tokens = sizes.batch * sizes.sequence
 
@@ -121,15 +106,19 @@ def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
         slot.step(loss)
         return Done(items=sizes.batch, loss=loss.detach(), also={"tokens": num_tokens})
 
-    return step
+    return step, bare
+
+
+def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
+    """A model, batches in rotation, and the step that trains on the next batch."""
+    return build_step(sizes, slot, rng=rng)[0]
 
 
 def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
     """Logits have their shape, gradients reach all, an untrained model guesses, and one batch can be learned."""
     fixed = copy.copy(sizes)
     fixed.batches, fixed.dropout = 1, 0.0
-    with slot.device:
-        model = build_model(fixed)
+    step, model = build_step(fixed, slot, rng=rng)
     batch = build_batches(fixed, slot, rng=rng)[0]
     with slot.autocast():
         output = model(input_ids=batch.ids_BT, labels=batch.labels_BT)
@@ -138,5 +127,4 @@ def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
     if not abs(found - guess) < 0.1 * guess:
         raise WrongWorkError(f"bert: the loss before training is {found:.3f}; expected ln(vocabulary) = {guess:.3f}.")
     check_gradients("bert", model, output.loss)
-    step = setup(fixed, slot, rng)
     check_fall("bert", [float(step().loss) for _ in range(20)])

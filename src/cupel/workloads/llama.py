@@ -10,6 +10,8 @@ Decisions:
   padding excluded. Time spent on padding thus lowers the rate. The loss is over the tokens that have a successor.
 - AdamW, fused, learning rate 3e-4 without a schedule. At bf16, parameters, gradients and both moments are stored in
   bf16 too, as full fine-tuning on one device does; fp16 is mixed precision over fp32 parameters.
+- fp8 is bf16, but the linear layers of the decoder's layers multiply in eight bits (`cupel.tasks.fp8_linear`); the
+  embedding, attention and the output layer do not.
 - `checkpoints`: activations within a layer are computed again in the backward pass (on at `full`).
 - Memory at `full`: parameters, gradients and two moments, 4 x 8.03e9 numbers: 119.7 GiB in fp32, 59.8 GiB in bf16, all
   of it there only when the backward pass ends. Before that, gradients are still missing and activations are there:
@@ -21,14 +23,13 @@ from __future__ import annotations
 
 import copy
 import itertools
-import math
 from typing import Any
 
 import torch
 
-from cupel.spec import Done, Seeds, Sizes, Slot, Step, Workload, WrongWorkError
-from cupel.tasks.data.padded_documents import DocumentBatch, document_batch, document_lengths
-from cupel.tasks.learning import check_fall, check_gradients, check_output
+from cupel.spec import Done, Seeds, Sizes, Slot, Step, Workload
+from cupel.tasks.decoder_training import check_counted, check_untrained, document_batches, next_token_loss
+from cupel.tasks.learning import check_fall, check_gradients
 from cupel.tasks.models.llama import llama
 
 CARD = Workload(
@@ -38,7 +39,11 @@ CARD = Workload(
     source="Grattafiori et al. 2024, The Llama 3 Herd of Models",
     tags=("training", "language", "transformer", "decoder"),
     needs=("torch", "models"),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
+    settings={
+        "precision": ("fp32", "tf32", "bf16", "fp16", "fp8"),
+        "compile": (False, True),
+        "strategy": ("ddp", "fsdp"),
+    },
     optimizer="AdamW, learning rate 3e-4, betas 0.9 and 0.95, weight decay 0.1",
     tiny={
         "layers": 2,
@@ -88,16 +93,8 @@ CARD = Workload(
 
 
 def build_model(sizes: Sizes, precision: str = "fp32") -> Any:
-    """The model on torch's default device, its parameters in bf16 at bf16 and in fp32 else."""
-    return llama(sizes, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
-
-
-def build_batches(sizes: Sizes, slot: Slot, *, rng: Seeds) -> list[DocumentBatch]:
-    """The batches that training rotates over, on the device."""
-    lengths = document_lengths(batch=sizes.batch, shortest=sizes.shortest, longest=sizes.longest)
-    generator = slot.generator(rng.seed("data"))
-    shape = {"lengths": lengths, "padded_to": sizes.padded_to, "vocab_size": sizes.vocab_size}
-    return [document_batch(**shape, generator=generator) for _ in range(sizes.batches)]
+    """The model on torch's default device, its parameters in bf16 at bf16 and fp8, and in fp32 else."""
+    return llama(sizes, dtype=torch.bfloat16 if precision in ("bf16", "fp8") else torch.float32)
 
 
 def adamw(parameters: Any) -> torch.optim.Optimizer:
@@ -105,39 +102,35 @@ def adamw(parameters: Any) -> torch.optim.Optimizer:
     return torch.optim.AdamW(parameters, lr=3e-4, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
 
 
-def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
-    """A model, batches in rotation, and the step that trains on the next batch."""
+def build_step(sizes: Sizes, slot: Slot, *, rng: Seeds) -> tuple[Step, Any]:
+    """The step that trains on the next batch, and the model that it trains."""
     with slot.device:
-        model = slot.prepare(build_model(sizes, slot.precision), adamw)
-    batches = itertools.cycle(build_batches(sizes, slot, rng=rng))
+        bare = build_model(sizes, slot.precision)
+    model = slot.prepare(bare, adamw)
+    batches = itertools.cycle(document_batches(sizes, slot, seed=rng.seed("data")))
 
     def step() -> Done:
         batch = next(batches)
-        with slot.autocast():
-            loss = model(input_ids=batch.ids_BT, attention_mask=batch.may_see_B1TT, labels=batch.labels_BT).loss
+        loss = next_token_loss(model, batch, slot=slot)
         slot.step(loss)
         return Done(items=batch.num_tokens, loss=loss.detach())
 
-    return step
+    return step, bare
+
+
+def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
+    """A model, batches in rotation, and the step that trains on the next batch."""
+    return build_step(sizes, slot, rng=rng)[0]
 
 
 def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
     """Logits have their shape, gradients reach all, an untrained model guesses, padding is not seen or counted."""
     fixed = copy.copy(sizes)
     fixed.batches = 1
-    with slot.device:
-        model = build_model(fixed, slot.precision)
-    batch = build_batches(fixed, slot, rng=rng)[0]
-    with slot.autocast():
-        output = model(input_ids=batch.ids_BT, attention_mask=batch.may_see_B1TT, labels=batch.labels_BT)
-    check_output("llama", output.logits, shape=(*batch.ids_BT.shape, sizes.vocab_size), dtype=slot.dtype)
-    guess, found = math.log(sizes.vocab_size), float(output.loss.detach())
-    if not abs(found - guess) < 0.1 * guess:
-        raise WrongWorkError(f"llama: the loss before training is {found:.3f}; expected ln(vocabulary) = {guess:.3f}.")
-    check_gradients("llama", model, output.loss)
-    step = setup(fixed, slot, rng)
+    step, model = build_step(fixed, slot, rng=rng)
+    batch = document_batches(fixed, slot, seed=rng.seed("data"))[0]
+    check_untrained("llama", model, batch, slot=slot)
+    check_gradients("llama", model, next_token_loss(model, batch, slot=slot))
     done = [step() for _ in range(20)]
-    num_real = int((batch.labels_BT >= 0).sum())
-    if done[0].items != num_real:
-        raise WrongWorkError(f"llama: a step counted {done[0].items} tokens; expected {num_real}, padding excluded.")
-    check_fall("llama", [float(d.loss) for d in done])
+    check_counted("llama", done[0].items, batch)
+    check_fall("llama", [float(one.loss) for one in done])

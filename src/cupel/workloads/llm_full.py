@@ -7,6 +7,7 @@ Decisions:
 - Documents, padding, masks and counting are those of `llama`: real tokens only, padding excluded.
 - AdamW, fused, learning rate 2e-5 without a schedule, one update a batch, the recipe of torchtune. At bf16, parameters,
   gradients and both moments are stored in bf16 too, as that recipe does; fp16 is mixed precision over fp32 parameters.
+- fp8 is bf16, but the linear layers of the decoder's layers multiply in eight bits (`cupel.tasks.fp8_linear`).
 - Activations within a layer are computed again in the backward pass at `full` and `tiny`. Nothing is held in the host's
   memory.
 - Memory at `full`: parameters, gradients and two moments, 4 x 70.55e9 numbers: 525.7 GiB in bf16, 1051.3 GiB in fp32;
@@ -34,7 +35,11 @@ CARD = Workload(
     source="Grattafiori et al. 2024, The Llama 3 Herd of Models",
     tags=("training", "language", "transformer", "decoder", "fine-tuning"),
     needs=("torch", "models"),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
+    settings={
+        "precision": ("fp32", "tf32", "bf16", "fp16", "fp8"),
+        "compile": (False, True),
+        "strategy": ("ddp", "fsdp"),
+    },
     optimizer="AdamW, learning rate 2e-5 (tiny: 1e-3), betas 0.9 and 0.999, weight decay 0.01",
     tiny={
         "layers": 2, "width": 64, "heads": 8, "kv_heads": 1, "feedforward": 224, "vocab_size": 512, "batch": 2,
@@ -65,7 +70,7 @@ def build_step(sizes: Sizes, slot: Slot, *, rng: Seeds) -> tuple[Step, Any]:
         return torch.optim.AdamW(parameters, lr=sizes.learning_rate, weight_decay=0.01, fused=True)
 
     with slot.device:
-        model = build_model(sizes, torch.bfloat16 if slot.precision == "bf16" else torch.float32)
+        model = build_model(sizes, torch.bfloat16 if slot.precision in ("bf16", "fp8") else torch.float32)
     trained = slot.prepare(model, adamw)
     batches = itertools.cycle(document_batches(sizes, slot, seed=rng.seed("data")))
 

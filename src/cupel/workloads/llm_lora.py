@@ -12,6 +12,7 @@ Decisions:
 - Documents, padding, masks and counting are those of `llama`: real tokens only, padding excluded.
 - AdamW, fused, learning rate 3e-4 without a schedule, one update a batch.
 - Frozen parameters are stored at the run's precision (bf16 at bf16), adapters and their moments in fp32.
+- fp8 is bf16, but the frozen linear layers multiply in eight bits (`cupel.tasks.fp8_linear`); adapters are too narrow.
 - Activations within a layer are computed again in the backward pass at `full`.
 - Memory at `full`: frozen parameters 29.9 GiB in fp32, 15.0 in bf16; layer inputs 32 x 4096 tokens x 4096 numbers,
   2 GiB, and one layer's work, 2 GiB; logits 4096 x 128 256 in fp32, three times, 6 GiB. 70B in bf16: 131.4 GiB frozen,
@@ -41,7 +42,7 @@ CARD = Workload(
     tags=("training", "language", "transformer", "decoder", "fine-tuning"),
     needs=("torch", "models"),
     settings={
-        "precision": ("fp32", "tf32", "bf16", "fp16"),
+        "precision": ("fp32", "tf32", "bf16", "fp16", "fp8"),
         "compile": (False, True),
         "model": ("8b", "70b"),
         "strategy": ("ddp", "fsdp"),
