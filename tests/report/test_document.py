@@ -70,6 +70,23 @@ def test_a_launch_cut_short_is_not_counted_and_the_run_is_partial(book_of, tmp_p
     assert exit_code(document) == 0, "what is missing is no failure"
 
 
+def test_a_reference_keeps_what_a_reader_wants_to_know_and_earlier_ones_can_be_read(book_of, tmp_path):
+    book = book_of(tmp_path)
+    for index in range(3):
+        book.launch("a", index, noisy(random.Random(index), 0.01), items=1e-7)
+    document = book.document()
+    kept = json.loads(reference.render(document))
+    cell, entry = kept["cells"]["workload/a small"], document["entries"][0]
+    assert cell["rate"] == pytest.approx(entry["rate"], rel=1e-5)
+    assert cell["interval"] == pytest.approx(entry["interval"], rel=1e-5)
+    assert (cell["launch_s"], cell["flop_per_item"], cell["status"]) == (9.0, None, "ok")
+    for name in ("rate", "interval", "launch_s", "flop_per_item", "status", "unit", "better"):
+        del cell[name]
+    path = tmp_path / "earlier.json"
+    path.write_text(json.dumps(kept))
+    assert reference.load_reference(str(path)).rates["workload/a small"] == pytest.approx(entry["rates"], rel=1e-5)
+
+
 def test_a_failed_entry_makes_the_score_incomplete_never_zero_never_silent(book_of, tmp_path, monkeypatch):
     rng = random.Random(3)
     base = book_of(tmp_path, ("a", "b"))

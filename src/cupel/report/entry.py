@@ -232,7 +232,7 @@ def _also(ok: Sequence[Launch], units: Iterable[str], request: Mapping[str, Any]
 
 
 def _resources(launches: Sequence[Launch]) -> dict[str, Any]:
-    """Memory, power, energy and set-up over the launches; None where not measurable."""
+    """Memory, power, energy, set-up and the whole of a launch, over the launches; None where not measurable."""
     rows = [launch.document for launch in launches if launch.status == "ok"]
     power = [row["power_w"] for row in rows if row["power_w"] is not None]
     rates = [launch.result.rate for launch in launches if launch.result and launch.document["power_w"] is not None]
@@ -242,6 +242,7 @@ def _resources(launches: Sequence[Launch]) -> dict[str, Any]:
         "peak_device_bytes": max((r["peak_device_bytes"] for r in rows if r["peak_device_bytes"]), default=None),
         "power_w": sum(power) / len(power) if power else None,
         "energy_j_per_item": sum(per_item) / len(per_item) if per_item else None,
+        "launch_s": _middle(r["elapsed_s"] for r in rows),
         "setup_s": _middle(r["setup_s"] for r in rows),
         "first_step_s": _middle(r["first_step_s"] for r in rows),
     }

@@ -118,15 +118,27 @@ def render(document: Mapping[str, Any]) -> str:
         "cupel": document["cupel"],
         "threads": sorted({entry["threads"] for entry in document["entries"]}),
         "software": {k: document["machine"].get("software", {}).get(k) for k in ("os", "python", "torch")},
-        "cells": {
-            entry["key"]: {
-                "unit": entry["unit"],
-                "better": entry["better"],
-                **({"pilot_n": entry["pilot_n"]} if entry["pilot_n"] else {}),
-                "digest": entry["digest"],
-                "rates": [float(f"{r:.6g}") for r in entry["rates"]],
-            }
-            for entry in _measured(document)
-        },
+        "cells": {entry["key"]: _cell(entry) for entry in _measured(document)},
     }
     return json.dumps(data, indent=1) + "\n"
+
+
+def _cell(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What a reference keeps of an entry: what scores need, and what a reader wants to know of the machine."""
+    return {
+        "unit": entry["unit"],
+        "better": entry["better"],
+        **({"pilot_n": entry["pilot_n"]} if entry["pilot_n"] else {}),
+        "digest": entry["digest"],
+        "status": entry["status"],
+        "rate": _rounded(entry["rate"]),
+        "interval": [_rounded(end) for end in entry["interval"]] if entry["interval"] else None,
+        "launch_s": _rounded(entry["launch_s"]),
+        "flop_per_item": _rounded(entry["flop_per_item"]),
+        "rates": [_rounded(rate) for rate in entry["rates"]],
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    """To six figures; None where it is not known."""
+    return None if value is None else float(f"{value:.6g}")
