@@ -15,9 +15,12 @@ from typing import Any, TextIO
 from cupel.cli._entries import wrapped
 from cupel.cli._output import given_path, write_file
 from cupel.cli._page import write_page
+from cupel.cli._tuning import NOTHING_RAN
 from cupel.ledger.run_folder import RunFolder
 from cupel.report import csv, html, json, markdown, reference, terminal
 from cupel.report.document import build_document, exit_code
+from cupel.report.tuning_document import build_tuning_document, is_tuning
+from cupel.report.tuning_text import show_tuning
 from cupel.spec.errors import UsageError
 
 FORMATS: dict[str, Callable[[Any], str]] = {
@@ -45,7 +48,10 @@ def main(args: argparse.Namespace) -> int:
     """Build each run's document again and render it."""
     if len(args.runs) > 1 and args.format in ("html", "reference"):
         raise UsageError(f"--format {args.format} takes one run; {len(args.runs)} were given.")
-    documents = [build_document(RunFolder(run), args.reference) for run in args.runs]
+    folders = [RunFolder(run) for run in args.runs]
+    if any(map(is_tuning, folders)):
+        return _report_tuning(folders, args)
+    documents = [build_document(folder, args.reference) for folder in folders]
     out: TextIO = sys.stdout if args.out is None else io.StringIO()
     if args.format == "json" and len(documents) > 1:
         out.write(json.render({"schema": 1, "kind": "runs", "runs": documents}))
@@ -58,6 +64,26 @@ def main(args: argparse.Namespace) -> int:
     elif args.format == "text" and len(documents) == 1 and not args.reference:
         _refresh_page(documents[0], args.runs[0])
     return max(exit_code(document) for document in documents)
+
+
+def _report_tuning(folders: Sequence[RunFolder], args: argparse.Namespace) -> int:
+    """Show one tuning run."""
+    if len(folders) > 1 or args.format not in ("text", "json"):
+        raise UsageError(
+            f"{len(folders)} runs as {args.format} were asked, among them a tuning run; those are shown one at a time, "
+            "as text or json."
+        )
+    document = build_tuning_document(folders[0])
+    out = io.StringIO()
+    if args.format == "json":
+        out.write(json.render(document))
+    else:
+        show_tuning(document, file=out if args.out is not None else sys.stdout)
+    if args.out is not None:
+        write_file(args.out, out.getvalue())
+    else:
+        sys.stdout.write(out.getvalue())
+    return 0 if document["best"] is not None else NOTHING_RAN
 
 
 def _show(documents: Sequence[dict[str, Any]], out: TextIO) -> None:

@@ -12,8 +12,10 @@ import time
 from pathlib import Path
 
 from cupel.cli._carry_out import add_output_arguments, carry_out
+from cupel.cli._tuning import carry_out_tuning, script_digest
 from cupel.ledger.run_folder import RunFolder
 from cupel.measure.machine import describe_machine, same_machine
+from cupel.report.tuning_document import is_tuning
 from cupel.run.code import code_digest
 from cupel.run.plan import Plan
 from cupel.spec.catalog import read_entry
@@ -30,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Check that the run can go on, and go on."""
     folder = RunFolder(args.run)
+    if is_tuning(folder):
+        return _resume_tuning(folder, args)
     try:
         plan = Plan.from_dict(folder.asked["plan"])
     except (KeyError, TypeError) as error:
@@ -45,6 +49,22 @@ def main(args: argparse.Namespace) -> int:
         print(f"note: resumed although {difference}", file=sys.stderr)
     resumed = {"t": time.time(), "machine": describe_machine().get("label"), "differences": differences}
     return carry_out(plan, folder, args, resumed)
+
+
+def _resume_tuning(folder: RunFolder, args: argparse.Namespace) -> int:
+    """Go on with a tuning run."""
+    script = Path(folder.asked["tuning"]["script"])
+    found = same_machine(folder.asked["machine"], describe_machine())
+    if folder.asked.get("script_digest") != script_digest(script):
+        found.append(f"the script {script} changed")
+    if found and not args.anyway:
+        raise RunFolderError(
+            f"{args.run} was started otherwise: {'; '.join(found)}. Its trials could not be taken together. Start a "
+            "new run, or say --anyway."
+        )
+    for difference in found:
+        print(f"note: resumed although {difference}", file=sys.stderr)
+    return carry_out_tuning(folder, as_json=args.json)
 
 
 def _differences(folder: RunFolder, plan: Plan) -> list[str]:
