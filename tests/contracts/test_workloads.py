@@ -170,6 +170,15 @@ def test_files_give_the_same_losses_for_the_same_seeds_and_new_batches_each_time
     assert loss_bytes(first) not in (loss_bytes(other), loss_bytes(drawn))
 
 
+@from_files
+def test_a_step_on_files_never_waits_for_the_device(entry: Entry, made_files: None) -> None:
+    step = set_up(entry, data="disk")
+    step()
+    with watch_for_waits() as waits:
+        step()
+    assert waits == []
+
+
 @pytest.mark.parametrize("entry", DECODED, ids=lambda entry: entry.stem)
 def test_without_what_decodes_files_the_install_line_is_named_and_synthetic_data_work(
     entry: Entry, monkeypatch: pytest.MonkeyPatch

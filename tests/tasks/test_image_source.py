@@ -13,7 +13,7 @@ from cupel.run.slot import TorchSlot
 from cupel.spec import Seeds
 from cupel.tasks.data import random_images
 from cupel.tasks.data.batch_stream import BatchStream
-from cupel.tasks.data.image_source import image_batches
+from cupel.tasks.data.image_source import attributed_batches, image_batches, middles, whole_images
 
 SIZES = SimpleNamespace(batches=2, batch=4, image_px=16, num_classes=10, files=16, file_px=96, workers=0)
 
@@ -43,3 +43,38 @@ def test_photographs_are_new_at_each_look():
     first, second = stream[0], stream[0]
     assert first.images_NCHW.shape == (4, 3, 16, 16)
     assert not torch.equal(first.images_NCHW, second.images_NCHW)
+
+
+def test_attributes_of_a_photograph_are_the_digits_of_its_class():
+    sizes = SimpleNamespace(**vars(SIZES), num_domains=3)
+    slot = TorchSlot(device="cpu", settings={"data": "disk"}, threads=1)
+    labelled = middles(sizes, slot, rng=Seeds(0), image_px=sizes.image_px)
+    for batch in list(attributed_batches(sizes, slot, Seeds(0))):
+        images, labels = next(labelled)
+        assert torch.equal(batch.images_NCHW, images)
+        assert batch.attributes_ND.tolist() == [[label & 1, label >> 1 & 1, label >> 2] for label in labels.tolist()]
+        assert -1.0 <= float(images.min()) < -0.2 < 0.2 < float(images.max()) <= 1.0
+
+
+def test_whole_images_are_drawn_one_by_one_or_read_with_their_margins():
+    slot = TorchSlot(device="cpu", settings={}, threads=1)
+    generator = torch.Generator().manual_seed(0)
+    images = whole_images(SIZES, slot, rng=Seeds(0), generator=generator)
+    state = generator.get_state()
+    assert next(images).shape == (4, 3, 16, 16)
+    assert not torch.equal(generator.get_state(), state)
+    slot = TorchSlot(device="cpu", settings={"data": "disk"}, threads=1)
+    padded = next(whole_images(SIZES, slot, rng=Seeds(0), generator=generator))
+    is_margin = (padded.abs() < 0.02).all(dim=1)
+    assert is_margin.any(dim=(1, 2)).sum() >= 2, "most photographs are no squares"
+    assert not is_margin.all(dim=(1, 2)).any()
+
+
+def test_a_note_says_whose_photographs_they_are(tmp_path_factory, monkeypatch):
+    slot = TorchSlot(device="cpu", settings={"data": "disk"}, threads=1)
+    image_batches(SIZES, slot, Seeds(0))
+    assert slot.notes == []
+    (made,) = tmp_path_factory.getbasetemp().glob("cache/photos-*16x96px")
+    monkeypatch.setenv("CUPEL_IMAGENET", str(made))
+    image_batches(SIZES, slot, Seeds(0))
+    assert slot.notes == [f"the data are 16 files of the user's own, in {made} (CUPEL_IMAGENET)"]

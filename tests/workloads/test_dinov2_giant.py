@@ -36,7 +36,7 @@ def test_full_is_the_giant_but_for_its_mask_token_and_the_positions_of_518_px():
 def test_a_step_counts_images_and_moves_teacher_and_centre():
     nets = dinov2_giant.build(TINY, make_slot())
     before = copy.deepcopy(nets.teacher)
-    batches = dinov2_giant.build_batches(TINY, make_slot(), rng=Seeds(0))
+    batches = dinov2_giant.crop_batches(TINY, make_slot(), rng=Seeds(0))
     done = dinov2_giant.step_of(nets, batches, slot=make_slot_of(nets))()
     assert done.items == TINY.batch
     dinov2_giant.check_followed("it", (nets.teacher, nets.student), before=before, momentum=0.994)
@@ -53,14 +53,14 @@ def test_local_crops_are_seen_by_the_student_alone(monkeypatch):
     nets, shapes = dinov2_giant.build(TINY, make_slot()), []
     nets.teacher.register_forward_pre_hook(lambda _, args: shapes.append([crop.shape[-1] for crop in args[0]]))
     nets.student.register_forward_pre_hook(lambda _, args: shapes.append([crop.shape[-1] for crop in args[0]]))
-    batches = dinov2_giant.build_batches(TINY, make_slot(), rng=Seeds(0))
+    batches = dinov2_giant.crop_batches(TINY, make_slot(), rng=Seeds(0))
     dinov2_giant.step_of(nets, batches, slot=make_slot_of(nets))()
     assert shapes == [[TINY.global_px], [TINY.global_px, TINY.local_px]]
 
 
 def test_logits_are_cosines():
     model = dinov2_giant.build_model(TINY)
-    logits = model(dinov2_giant.build_batches(TINY, make_slot(), rng=Seeds(0))[0])
+    logits = model(dinov2_giant.crop_batches(TINY, make_slot(), rng=Seeds(0))[0])
     assert logits.shape == (4 * TINY.batch, TINY.prototypes)
     assert float(logits.detach().abs().max()) < 1.0
 

@@ -11,6 +11,7 @@ pytest.importorskip("transformers", reason="llava needs transformers")
 
 from cupel.run.slot import TorchSlot
 from cupel.spec import Seeds, WrongWorkError
+from cupel.tasks.data.dialogues import Dialogues, dialogue_batches
 from cupel.tasks.models.llava import Llava, num_image_tokens
 from cupel.workloads import llava
 
@@ -21,8 +22,8 @@ def make_slot(precision: str = "fp32") -> TorchSlot:
     return TorchSlot(device="cpu", settings={"precision": precision}, threads=1)
 
 
-def make_batch() -> llava.Dialogues:
-    return llava.build_batches(TINY, make_slot(), rng=Seeds(0))[0]
+def make_batch() -> Dialogues:
+    return dialogue_batches(TINY, make_slot(), rng=Seeds(0), num_image_tokens=num_image_tokens(TINY))[0]
 
 
 def test_full_is_llava_1_5_7b():

@@ -6,8 +6,10 @@ Decisions:
   learn. One image a step, as in Milabench.
 - As in the paper's second phase, the vision transformer is frozen, and runs without gradients.
 - The `transformers` library's layers with random weights; scaled dot product attention, its mask made at set-up.
-- Data: standard normal pixels; `before` words, the image, `question` words and `answer` words by Zipf's law; only the
-  answer counts in the loss. Nothing is padded. `batches` batches on the device, in rotation.
+- Data: `before` words, the image, `question` words and `answer` words by Zipf's law; only the answer counts in the
+  loss. Nothing is padded. `data=synthetic`: standard normal pixels; `batches` batches on the device, in rotation.
+  `data=disk`: whole photographs (of the size of COCO's at `full`; the user's own where `CUPEL_IMAGENET` names a folder
+  `class/file`), decoded and padded to squares by `workers` processes. Needs Pillow (`cupel[media]`).
 - AdamW, fused, learning rate 2e-5 (tiny: 1e-3), no weight decay, constant. At bf16, parameters, gradients and both
   moments are stored in bf16 too, as one device needs it; fp16 is mixed precision over fp32 parameters.
 - Counted: images; `tokens` counts words and the vectors of images.
@@ -17,17 +19,17 @@ Decisions:
 
 from __future__ import annotations
 
-import copy
-import itertools
 import math
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (everyone's name for it)
 
 from cupel.spec import Done, Seeds, Sizes, Slot, Step, Workload, WrongWorkError
-from cupel.tasks.data.power_law import power_law_indices
+from cupel.tasks.data.batch_stream import in_rotation
+from cupel.tasks.data.dialogues import Dialogues, dialogue_batches
 from cupel.tasks.learning import check_fall, check_gradients, check_output
 from cupel.tasks.models.llava import Llava, num_image_tokens
 
@@ -39,35 +41,31 @@ CARD = Workload(
     source="Liu et al. 2023, Improved Baselines with Visual Instruction Tuning",
     tags=("training", "vision", "language", "transformer", "decoder"),
     needs=("torch", "models"),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
+    settings={
+        "precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "data": ("synthetic", "disk"),
+        "strategy": ("ddp", "fsdp")},
     optimizer="AdamW, learning rate 2e-5 (tiny: 1e-3), betas 0.9 and 0.999, no weight decay",
     tiny={
         "vision_layers": 2, "vision_width": 32, "vision_heads": 2, "vision_feedforward": 64, "image_px": 28,
         "patch_px": 14, "layers": 2, "width": 64, "heads": 2, "feedforward": 128, "vocab_size": 256, "before": 2,
         "question": 4, "answer": 6, "checkpoints": True, "batch": 2, "batches": 2, "learning_rate": 0.001,
+        "files": 16, "file_px": 96, "workers": 0,
     },
     small={
         "vision_layers": 4, "vision_width": 128, "vision_heads": 4, "vision_feedforward": 512, "image_px": 112,
         "patch_px": 14, "layers": 3, "width": 256, "heads": 4, "feedforward": 704, "vocab_size": 4096, "before": 8,
         "question": 16, "answer": 32, "checkpoints": False, "batch": 1, "batches": 4, "learning_rate": 2e-5,
+        "files": 64, "file_px": 320, "workers": 2,
     },
     full={
         "vision_layers": 24, "vision_width": 1024, "vision_heads": 16, "vision_feedforward": 4096, "image_px": 336,
         "patch_px": 14, "layers": 32, "width": 4096, "heads": 32, "feedforward": 11008, "vocab_size": 32064,
         "before": 32, "question": 32, "answer": 128, "checkpoints": True, "batch": 1, "batches": 4,
-        "learning_rate": 2e-5,
+        "learning_rate": 2e-5, "files": 1024, "file_px": 640, "workers": 2,
     },
     parameters=7_063_427_072,
     memory_gib={"tiny": 0.1, "small": 0.5, "full": 104.0},
 )  # fmt: skip
-
-
-class Dialogues(NamedTuple):
-    """A batch: images, the words around them, and which position may attend to which."""
-
-    images_BCHW: Tensor
-    words_BT: Tensor
-    may_see_11SS: Tensor
 
 
 def build_model(sizes: Sizes) -> Llava:
@@ -80,22 +78,6 @@ def at_precision(model: Llava, slot: Slot) -> Llava:
     for parameter in model.parameters() if slot.precision == "bf16" else ():
         parameter.data = parameter.data.to(torch.bfloat16)
     return model
-
-
-def build_batches(sizes: Sizes, slot: Slot, *, rng: Seeds) -> list[Dialogues]:
-    """The batches that training rotates over, on the device."""
-    generator = slot.generator(rng.seed("data"))
-    num_words = sizes.before + sizes.question + sizes.answer
-    num_all = num_words + num_image_tokens(sizes)
-    may_see_SS = torch.ones(num_all, num_all, dtype=torch.bool, device=slot.device).tril()
-    batches = []
-    for _ in range(sizes.batches):
-        shape = (sizes.batch, 3, sizes.image_px, sizes.image_px)
-        images_BCHW = torch.randn(shape, generator=generator, device=slot.device)
-        words = {"num_values": sizes.vocab_size, "exponent": 1.0, "generator": generator}
-        words_BT = power_law_indices((sizes.batch, num_words), **words)
-        batches.append(Dialogues(images_BCHW, words_BT, may_see_SS[None, None]))
-    return batches
 
 
 def logits_of(model: Any, batch: Dialogues, slot: Slot) -> Tensor:
@@ -113,6 +95,11 @@ def answer_loss(logits: Tensor, batch: Dialogues, *, num_answer: int) -> Tensor:
 
 def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
     """A model, batches in rotation, and the step that trains on the next batch."""
+    return step_on(dialogue_batches(sizes, slot, rng=rng, num_image_tokens=num_image_tokens(sizes)), sizes, slot)
+
+
+def step_on(batches: Sequence[Dialogues], sizes: Sizes, slot: Slot) -> Step:
+    """A model, and the step that trains it on the next of the batches."""
 
     def adamw(parameters: Any) -> torch.optim.Optimizer:
         learning = [parameter for parameter in parameters if parameter.requires_grad]
@@ -120,10 +107,10 @@ def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
 
     with slot.device:
         model = slot.prepare(at_precision(build_model(sizes), slot), adamw)
-    batches = itertools.cycle(build_batches(sizes, slot, rng=rng))
+    rotation = in_rotation(batches)
 
     def step() -> Done:
-        batch = next(batches)
+        batch = next(rotation)
         loss = answer_loss(logits_of(model, batch, slot), batch, num_answer=sizes.answer)
         slot.step(loss)
         return Done(sizes.batch, loss=loss.detach(), also={"tokens": sizes.batch * batch.may_see_11SS.shape[-1]})
@@ -133,11 +120,9 @@ def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
 
 def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
     """Logits have their shape, gradients reach what learns, an untrained model guesses, one batch can be learned."""
-    fixed = copy.copy(sizes)
-    fixed.batches = 1
+    batch = dialogue_batches(sizes, slot, rng=rng, num_image_tokens=num_image_tokens(sizes))[0]
     with slot.device:
-        model = at_precision(build_model(fixed), slot)
-    batch = build_batches(fixed, slot, rng=rng)[0]
+        model = at_precision(build_model(sizes), slot)
     logits = logits_of(model, batch, slot)
     shape = (sizes.batch, batch.may_see_11SS.shape[-1], sizes.vocab_size)
     check_output("llava", logits, shape=shape, dtype=slot.dtype)
@@ -146,5 +131,5 @@ def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
     if not abs(found - guess) < 0.1 * guess:
         raise WrongWorkError(f"llava: the loss before training is {found:.3f}; expected ln(vocabulary) = {guess:.3f}.")
     check_gradients("llava", model.trained(), loss)
-    step = setup(fixed, slot, rng)
+    step = step_on([batch], sizes, slot)
     check_fall("llava", [float(step().loss) for _ in range(20)])

@@ -1,4 +1,4 @@
-"""Training step of StarGAN on random images with attributes.
+"""Training step of StarGAN on images with attributes, random ones or photographs from files.
 
 Decisions:
 - Generator and discriminator by hand (`cupel.tasks.models.stargan`), losses in `cupel.tasks.domain_transfer`. `full` is
@@ -10,8 +10,11 @@ Decisions:
   network is prepared by a slot of its own, a copy of the one that the job was given.
 - Precision: that of the run, by autocast, the inner gradient of the penalty included; losses, parameters and optimiser
   state in fp32. `compile` compiles both networks but for the penalty: a compiled one cannot be differentiated twice.
-- Data: `batches` batches of uniform pixels and attributes that are there or not, on the device, in rotation. Shuffles
-  and mixtures of real and made images are drawn in each step, on the device.
+- `data=synthetic`: `batches` batches of uniform pixels and attributes that are there or not, on the device, in
+  rotation. `data=disk`: photographs (of the size of CelebA's at `full`; the user's own where `CUPEL_IMAGENET` names a
+  folder `class/file`), decoded, cut and mirrored by `workers` processes, the digits of their class as attributes.
+  Needs Pillow (`cupel[media]`).
+- Shuffles and mixtures of real and made images are drawn in each step, on the device.
 - Counted: images that the discriminator was shown as real ones, critic_steps x batch. The loss is the generator's.
 - Memory at `full` in fp32: activations of the generator's update 1.6 GiB, of the discriminator's 0.4 GiB and about
   three times that for the penalty; parameters, gradients and two moments 16 bytes x 53.2 M = 0.8 GiB.
@@ -26,7 +29,7 @@ import torch
 from torch import Tensor
 
 from cupel.spec import Done, Seeds, Sizes, Slot, Step, Workload, WrongWorkError
-from cupel.tasks.data.attributed_images import attributed_batches
+from cupel.tasks.data.image_source import attributed_batches
 from cupel.tasks.domain_transfer import Case, Players, discriminator_loss, generator_loss, gradient_penalty
 from cupel.tasks.learning import check_fall, check_gradients, check_output
 from cupel.tasks.models.stargan import Discriminator, Generator
@@ -42,19 +45,18 @@ CARD = Workload(
     settings={
         "precision": ("fp32", "tf32", "bf16", "fp16"),
         "compile": (False, True),
-        "channels_last": (False, True),
-    },
+        "channels_last": (False, True), "data": ("synthetic", "disk")},
     tiny={
         "width": 8, "num_blocks": 1, "depth": 3, "num_domains": 3, "image_px": 16, "batch": 4, "critic_steps": 2,
-        "batches": 3,
+        "batches": 3, "files": 16, "file_px": 96, "workers": 0,
     },
     small={
         "width": 8, "num_blocks": 2, "depth": 4, "num_domains": 5, "image_px": 32, "batch": 2, "critic_steps": 5,
-        "batches": 8,
+        "batches": 8, "files": 64, "file_px": 320, "workers": 2,
     },
     full={
         "width": 64, "num_blocks": 6, "depth": 6, "num_domains": 5, "image_px": 128, "batch": 16, "critic_steps": 5,
-        "batches": 8,
+        "batches": 8, "files": 2048, "file_px": 218, "workers": 4,
     },
     optimizer="Adam for each network, learning rate 1e-4, betas 0.5 and 0.999",
     parameters=53_192_576,

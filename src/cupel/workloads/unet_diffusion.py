@@ -1,17 +1,22 @@
-"""Training step of the Stable Diffusion 2 U-Net on random latent images and texts.
+"""Training step of the Stable Diffusion 2 U-Net on random latent images, or on those of photographs from files.
 
 Decisions:
 - The network by hand (`cupel.tasks.models.unet`), with the parameters and outputs of diffusers' `UNet2DConditionModel`;
   `full` is the configuration of Stable Diffusion 2: 865.9 M parameters, latent images of 64 x 64 (512 px), 77 text
   tokens of 1024 channels, a batch of 32. `small` has a tenth of the width and one block a level.
-- Only the U-Net works: the image encoder and the text encoder are frozen in training, and their outputs are given.
+- Only the U-Net learns: image encoder and text encoder are frozen. What the text encoder says is given.
 - Loss: mean square of predicted minus true noise (epsilon), after DDPM noising with Stable Diffusion's schedule of 1000
   steps (square roots of beta linear from 0.00085 to 0.012). Noise and timesteps are drawn anew, on the device, in
   each step.
 - Optimiser: AdamW, learning rate 1e-4 constant, betas 0.9 and 0.999, epsilon 1e-8, weight decay 1e-2; the
   fused implementation; no clipping, no averaged weights, no gradient checkpointing.
 - Precision: that of the run, by autocast; parameters and optimiser state in fp32; noising and loss in fp32.
-- Data: `batches` batches of standard normal latents and texts, on the device, in rotation.
+- `data=synthetic`: `batches` batches of standard normal latents and texts, on the device, in rotation; the image
+  encoder does not run.
+- `data=disk`: photographs, the user's own where `CUPEL_IMAGENET` names a folder `class/file`; decoded, cut and mirrored
+  by `workers` processes; in each step the image encoder (`cupel.tasks.models.latent_encoder`, 34.2 M parameters with
+  random weights), without gradients, makes latents of them: more work than with `synthetic`. Needs Pillow
+  (`cupel[media]`). Texts are standard normal, drawn anew.
 - Counted: images of the batch, each step one forward, backward and update.
 """
 
@@ -21,10 +26,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (everyone's name for it)
 
-from cupel.spec import Done, Seeds, Sizes, Slot, Step, Workload, WrongWorkError
+from cupel.spec import Done, Seeds, Sizes, Slot, Step, Workload
+from cupel.tasks.data.batch_stream import held_or_streamed
+from cupel.tasks.data.latent_images import latent_images
 from cupel.tasks.learning import check_fall, check_gradients, check_output
-from cupel.tasks.models.unet import LATENT_CHANNELS, UNet
-from cupel.tasks.noising import BETA_FIRST, BETA_LAST, NUM_TIMESTEPS, kept_signal, noised
+from cupel.tasks.models.unet import UNet
+from cupel.tasks.noising import NUM_TIMESTEPS, check_noising, kept_signal, noised
 
 CARD = Workload(
     measures="training throughput",
@@ -33,18 +40,21 @@ CARD = Workload(
     source="Rombach et al. 2022, High-Resolution Image Synthesis with Latent Diffusion Models (Stable Diffusion 2)",
     tags=("vision", "generative", "training", "diffusion"),
     needs=("torch",),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
+    settings={
+        "precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "data": ("synthetic", "disk"),
+        "strategy": ("ddp", "fsdp")},
     tiny={
         "width": 32, "head_dim": 16, "num_levels": 2, "num_blocks": 1, "latent_px": 8, "num_tokens": 4,
-        "context_dim": 16, "batch": 2, "batches": 2,
+        "context_dim": 16, "batch": 2, "batches": 2, "encoder_width": 32, "files": 16, "file_px": 96, "workers": 0,
     },
     small={
         "width": 32, "head_dim": 16, "num_levels": 4, "num_blocks": 1, "latent_px": 16, "num_tokens": 77,
-        "context_dim": 128, "batch": 1, "batches": 4,
+        "context_dim": 128, "batch": 1, "batches": 4, "encoder_width": 32, "files": 64, "file_px": 320, "workers": 2,
     },
     full={
         "width": 320, "head_dim": 64, "num_levels": 4, "num_blocks": 2, "latent_px": 64, "num_tokens": 77,
-        "context_dim": 1024, "batch": 32, "batches": 4,
+        "context_dim": 1024, "batch": 32, "batches": 4, "encoder_width": 128, "files": 1024, "file_px": 768,
+        "workers": 12,
     },
     optimizer="AdamW, learning rate 1e-4, betas 0.9 and 0.999, epsilon 1e-8, weight decay 1e-2",
     parameters=865_910_724,
@@ -65,9 +75,9 @@ class Diffusion:
         self.slot = slot
         self.generator = slot.generator(rng.seed("data"))
         self.kept = kept_signal().to(slot.device)
-        latents = (sizes.batch, LATENT_CHANNELS, sizes.latent_px, sizes.latent_px)
         texts = (sizes.batch, sizes.num_tokens, sizes.context_dim)
-        self.data = [(self.randn(latents), self.randn(texts)) for _ in range(sizes.batches)]
+        latents = latent_images(sizes, slot, rng=rng, generator=self.generator)
+        self.data = held_or_streamed(((latent, self.randn(texts)) for latent in latents), sizes, slot)
         with torch.device(slot.device):
             model = build_model(sizes)
         self.model: nn.Module = slot.prepare(
@@ -114,7 +124,7 @@ def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
 def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
     """Noising follows the schedule, gradients reach every parameter, updates on one fixed draw lower its loss."""
     diffusion = Diffusion(sizes, slot, rng)
-    check_noising(diffusion)
+    check_noising("unet_diffusion", noised, diffusion.randn((2, 1, 4, 128, 128)), kept=diffusion.kept)
     latents, texts = diffusion.data[0]
     case = (latents, texts, *diffusion.draw(latents))
     check_output("unet_diffusion", diffusion.predict(*case), shape=latents.shape, dtype=slot.dtype)
@@ -125,21 +135,3 @@ def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
         slot.step(loss)
         losses.append(float(loss.detach()))
     check_fall("unet_diffusion", losses)
-
-
-def check_noising(diffusion: Diffusion) -> None:
-    """Noised latents have variance 1, and correlate with the clean ones as the schedule, worked out apart, says."""
-    clean, noise = diffusion.randn((1, 4, 128, 128)), diffusion.randn((1, 4, 128, 128))
-    share, root_first, root_last = 1.0, BETA_FIRST**0.5, BETA_LAST**0.5
-    for timestep in range(NUM_TIMESTEPS):
-        share *= 1.0 - (root_first + (root_last - root_first) * timestep / (NUM_TIMESTEPS - 1)) ** 2
-        if timestep not in (0, 500, 999):
-            continue
-        mixed = noised(clean, noise, diffusion.kept[timestep : timestep + 1])
-        found = float(mixed.square().mean()), float((mixed * clean).mean())
-        expected = 1.0, share**0.5
-        if max(abs(a - b) for a, b in zip(found, expected, strict=True)) > 0.03:
-            raise WrongWorkError(
-                f"unet_diffusion: at timestep {timestep} noised latents have the variance {found[0]:.3f} and the "
-                f"correlation {found[1]:.3f} with the clean ones; expected 1.000 and {share**0.5:.3f}, within 0.03."
-            )
