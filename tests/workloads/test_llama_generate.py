@@ -59,10 +59,10 @@ def test_the_check_passes(precision, decoding):
 def test_the_check_finds_a_cache_that_forgets(monkeypatch):
     logits_of = Writer._logits
 
-    def forget(self, ids, start):
+    def forget(self, ids, **places):
         for keys, _ in self._cache.layers.values():
             keys.zero_()
-        return logits_of(self, ids, start)
+        return logits_of(self, ids, **places)
 
     monkeypatch.setattr(Writer, "_logits", forget)
     with pytest.raises(WrongWorkError, match="logits of single steps differ"):

@@ -49,9 +49,9 @@ def test_the_check_passes(precision):
 def test_the_check_finds_texts_that_are_forgotten(monkeypatch):
     logits = Scribe._logits
 
-    def forgetful(scribe, sound, ids, start):
+    def forgetful(scribe, sound, ids, **places):
         scribe._cache.self_attention_cache.reset()
-        return logits(scribe, sound, ids, start)
+        return logits(scribe, sound, ids, **places)
 
     monkeypatch.setattr(Scribe, "_logits", forgetful)
     with pytest.raises(WrongWorkError, match="from those of one pass"):
@@ -67,8 +67,8 @@ def test_the_check_finds_a_choice_that_is_not_the_likeliest(monkeypatch):
 def test_the_check_finds_a_decoder_that_is_deaf(monkeypatch):
     build = whisper_transcribe.build_model
 
-    def deaf(sizes):
-        model = build(sizes)
+    def deaf(sizes, **chosen):
+        model = build(sizes, **chosen)
         model.model.encoder.register_forward_hook(
             lambda *parts: type(parts[2])(last_hidden_state=torch.zeros_like(parts[2].last_hidden_state))
         )
@@ -82,8 +82,8 @@ def test_the_check_finds_a_decoder_that_is_deaf(monkeypatch):
 def test_the_check_finds_texts_that_do_not_repeat(monkeypatch):
     logits, seeds = Scribe._logits, iter(range(1000))
 
-    def moody(scribe, sound, ids, start):
-        found = logits(scribe, sound, ids, start)
+    def moody(scribe, sound, ids, **places):
+        found = logits(scribe, sound, ids, **places)
         mood = next(seeds)
         return found if mood < TINY.new_tokens else found.roll(mood, dims=1)
 

@@ -109,12 +109,9 @@ class Writer:
         self._num_prompt, self._num_new = num_prompt, num_new
         self._cache = KeyValues(num_prompt + num_new)
 
-    def _logits(self, ids_BQ: Tensor, start: int) -> Tensor:
-        """Logits (B, V) after tokens that stand at `start` and on."""
-        device, num_all, end = ids_BQ.device, self._num_prompt + self._num_new, start + ids_BQ.shape[1]
-        position_Q = torch.arange(start, end, device=device)
+    def _logits(self, ids_BQ: Tensor, *, position_Q: Tensor, may_see_QT: Tensor) -> Tensor:
+        """Logits (B, V) after tokens that stand at these places."""
         self._cache.place_Q = position_Q
-        may_see_QT = position_Q[:, None] >= torch.arange(num_all, device=device)
         output = self._model(
             input_ids=ids_BQ,
             attention_mask=may_see_QT[None, None].expand(len(ids_BQ), -1, -1, -1),
@@ -132,12 +129,15 @@ class Writer:
         Cost: one pass over the prompts, and num_new - 1 passes over one token of each text.
         """
         ids, logits, surprises, fresh_BQ, start = [prompts_BP], [], [], prompts_BP, 0
+        position_T = torch.arange(self._num_prompt + self._num_new, device=prompts_BP.device)
+        may_see_TT = position_T[:, None] >= position_T
         for _ in range(self._num_new):
-            logits_BV = self._logits(fresh_BQ, start)
-            start += fresh_BQ.shape[1]
+            places = slice(start, start + fresh_BQ.shape[1])
+            logits_BV = self._logits(fresh_BQ, position_Q=position_T[places], may_see_QT=may_see_TT[places])
+            start = places.stop
             fresh_BQ = choose(logits_BV)[:, None]
             ids.append(fresh_BQ)
-            surprises.append(logits_BV.logsumexp(dim=1) - logits_BV.gather(1, fresh_BQ).squeeze(1))
+            surprises.append(-logits_BV.log_softmax(dim=1).gather(1, fresh_BQ))
             if keep_logits:
                 logits.append(logits_BV)
         kept_BNV = torch.stack(logits, dim=1) if keep_logits else None

@@ -48,11 +48,8 @@ class Scribe:
             StaticCache(config=config, max_cache_len=config.max_source_positions),
         )
 
-    def _logits(self, sound: tuple[Tensor], ids_BQ: Tensor, start: int) -> Tensor:
-        """Logits (B, V) after tokens that stand at `start` and on."""
-        device, end = ids_BQ.device, start + ids_BQ.shape[1]
-        position_Q = torch.arange(start, end, device=device)
-        may_see_QL = position_Q[:, None] >= torch.arange(self._num_all, device=device)
+    def _logits(self, sound: tuple[Tensor], ids_BQ: Tensor, *, position_Q: Tensor, may_see_QL: Tensor) -> Tensor:
+        """Logits (B, V) after tokens that stand at these places."""
         output = self._model(
             encoder_outputs=sound,
             decoder_input_ids=ids_BQ,
@@ -77,12 +74,15 @@ class Scribe:
         """
         self._cache.reset()
         ids, logits, surprises, fresh_BQ, start = [prompt_BQ], [], [], prompt_BQ, 0
+        position_L = torch.arange(self._num_all, device=prompt_BQ.device)
+        may_see_LL = position_L[:, None] >= position_L
         for _ in range(self._num_new):
-            logits_BV = self._logits(sound, fresh_BQ, start)
-            start += fresh_BQ.shape[1]
+            places = slice(start, start + fresh_BQ.shape[1])
+            logits_BV = self._logits(sound, fresh_BQ, position_Q=position_L[places], may_see_QL=may_see_LL[places])
+            start = places.stop
             fresh_BQ = logits_BV.argmax(dim=1, keepdim=True)
             ids.append(fresh_BQ)
-            surprises.append(logits_BV.logsumexp(dim=1) - logits_BV.amax(dim=1))
+            surprises.append(-logits_BV.log_softmax(dim=1).gather(1, fresh_BQ))
             if keep_logits:
                 logits.append(logits_BV)
         kept_BNV = torch.stack(logits, dim=1) if keep_logits else None

@@ -50,7 +50,8 @@ class Reader:
         self.num_blocks = os.fstat(self.file).st_size // block_bytes
         self.order = np.arange(self.num_blocks) if rng is None else rng.permutation(self.num_blocks)
         self.num_read = 0
-        self.advise(0, 0, os.POSIX_FADV_SEQUENTIAL if rng is None else os.POSIX_FADV_RANDOM)
+        # in order, the system reads ahead by itself: advised to, it did so further and was a seventh slower
+        self.advise(0, 0, os.POSIX_FADV_NORMAL if rng is None else os.POSIX_FADV_RANDOM)
         os.fdatasync(self.file)  # pages that are not on the disk yet cannot be dropped
         self.advise(0, 0, os.POSIX_FADV_DONTNEED)
 
