@@ -54,8 +54,9 @@ def _tune(folder: RunFolder, stop: Stop) -> None:
     with contextlib.ExitStack() as stack:
         log = TuningLog(folder.path)
         stack.callback(log.close)
-        command = script_command(request.script)
-        trainer = stack.enter_context(TrialProcesses(command, folder.path, request))
+        directory = Path(folder.asked["directory"])
+        command = script_command(str(script_of(folder)))
+        trainer = stack.enter_context(TrialProcesses(command, folder.path, request, directory))
         live = stack.enter_context(TuningLive(request))
         live.say(f"{request.script} by {request.searcher}: {request.trials} trials; records in {folder.path}")
         study = TuningStudy(request, searcher, trainer, log, Surroundings(past, stop, tick=meter.tick))
@@ -87,6 +88,11 @@ def one_line(document: dict[str, Any]) -> str:
     first = {key: document[key] for key in ("schema", "kind", "best")}
     rest = {key: value for key, value in document.items() if key not in first}
     return json.dumps(strict_json.plain_data({**first, **rest}), allow_nan=False)
+
+
+def script_of(folder: RunFolder) -> Path:
+    """The script of a run, wherever it is gone on with from."""
+    return Path(folder.asked["directory"]) / str(folder.asked["tuning"]["script"])
 
 
 def script_digest(path: Path) -> str:

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from cupel.cli._carry_out import add_output_arguments, carry_out
-from cupel.cli._tuning import carry_out_tuning, script_digest
+from cupel.cli._tuning import carry_out_tuning, script_digest, script_of
 from cupel.ledger.run_folder import RunFolder
 from cupel.measure.machine import describe_machine, same_machine
 from cupel.report.tuning_document import is_tuning
@@ -53,7 +53,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _resume_tuning(folder: RunFolder, args: argparse.Namespace) -> int:
     """Go on with a tuning run."""
-    script = Path(folder.asked["tuning"]["script"])
+    script = script_of(folder)
     found = same_machine(folder.asked["machine"], describe_machine())
     if folder.asked.get("script_digest") != script_digest(script):
         found.append(f"the script {script} changed")

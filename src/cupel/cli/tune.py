@@ -85,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Tune, report."""
-    command = script_command(args.script)
+    script_command(args.script)  # refused before anything else
     space = _space(args.space, args.constraint).with_initial([_assignments(text) for text in args.initial])
     searcher = args.searcher or default_searcher(args.max_resource)
     if split_options(searcher)[0] in NEED_RESOURCE and args.max_resource is None:
@@ -119,7 +119,7 @@ def main(args: argparse.Namespace) -> int:
         "cupel": cupel.__version__,
         "code": code_digest(),
         "tuning": request.as_dict(),
-        "command": command,
+        "directory": str(Path.cwd()),
         "script_digest": script_digest(Path(args.script)),
         "machine": describe_machine(),
     }

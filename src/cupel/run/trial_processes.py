@@ -83,6 +83,7 @@ class TrialProcesses:
         command: the words that start the script.
         folder: the run folder; logs and checkpoints go into its `trials/`.
         request: the key of the value, the attempts that run at once, and the time that one may take.
+        directory: the scripts' working directory; this process's own when None.
         now_s: a clock.
     """
 
@@ -91,10 +92,12 @@ class TrialProcesses:
         command: Sequence[str],
         folder: Path,
         request: TuningRequest,
+        directory: Path | None = None,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._command = list(command)
         self._folder = folder.resolve()
+        self._directory = directory
         self._metric = request.metric
         self._timeout_s = request.timeout_s
         self._now_s = now_s
@@ -131,7 +134,7 @@ class TrialProcesses:
         running = _Running(attempt, worker, place=place, started=self._now_s())
         command = [*self._command, *arguments(attempt.parameters)]
         try:
-            running.start(command, self._environment(attempt, worker, place))
+            running.start(command, self._environment(attempt, worker, place), self._directory)
         except OSError as error:
             self._free.append(worker)
             message = f"the script could not be started: {error.strerror or error}"
@@ -261,7 +264,7 @@ class _Running:
         self._error_path = place / f"{attempt.key}.err"
         self._log: IO[bytes] | None = None
 
-    def start(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def start(self, command: Sequence[str], environment: Mapping[str, str], directory: Path | None) -> None:
         """Start the process, its output in a pipe.
 
         Raises:
@@ -277,6 +280,7 @@ class _Running:
                     stdout=subprocess.PIPE,
                     stderr=errors,
                     env=dict(environment),
+                    cwd=directory,
                     start_new_session=True,
                 )
         except OSError:

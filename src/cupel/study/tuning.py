@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from cupel.ledger.tuning_log import trials_of, work_of
@@ -255,6 +255,9 @@ class TuningStudy:
         """An attempt is over: tell what is left to tell, or begin again."""
         opened = self._running.pop(ended.key)
         trial = opened.work.trial
+        if ended.status == "ok" and not math.isfinite(opened.last):
+            message = f"its last value of {self._request.metric} is no finite number"
+            ended = replace(ended, status="failed", reason="no number", message=message)
         self._write(
             "ended",
             trial=trial,
