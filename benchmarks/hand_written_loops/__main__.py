@@ -1,0 +1,88 @@
+"""Each entry's rate against a straightforward loop of the same model, written by hand, interleaved.
+
+    python benchmarks/hand_written_loops [--size small] [--turns 5] [--seconds 3] [NAME ...]
+
+Both work on the same model (`build_model` of the entry) at the same sizes on one thread, in slices of a tenth of a
+second by turns in one process, so that drift of the machine falls on both; both are made anew for each turn. The loop
+is what one would write down without Cupel: data made once, the optimiser with torch's defaults, forward, backward,
+update; for texts a loop with the library's cache; for parts of the machine the plain call. What belongs to the method
+(clipped gradients, a teacher's average, a centre) the loop does too. Asked: at least 0.9 of the loop's rate.
+
+Not here: `collective` and `host_to_device`, for which one process on a CPU has no work. `resnet152_lightning` stands
+against the plain loop of its network: what is missing to 1 is Lightning's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import statistics
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+
+import graph_loops
+import image_loops
+import micro_loops
+import policy_loops
+import speech_loops
+import table_loops
+import text_loops
+import writing_loops
+from cupel.run.slot import TorchSlot
+from cupel.spec import Seeds
+from interleaved import Step, rates
+
+ROOMS = (
+    image_loops,
+    text_loops,
+    speech_loops,
+    writing_loops,
+    graph_loops,
+    policy_loops,
+    table_loops,
+    micro_loops,
+)
+LOOPS = {name: loop for room in ROOMS for name, loop in room.LOOPS.items()}
+ALTERED: dict[str, dict[str, Any]] = {"dataloader": {"workers": 0}}
+"""Sizes set otherwise, for both: processes of two loaders would stand in each other's way."""
+WARM_UP_S = 0.5
+
+
+def main() -> None:
+    """Measure, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", default=list(LOOPS), metavar="NAME")
+    parser.add_argument("--size", default="small")
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=3.0)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    print("| entry | loop, items/s | entry, items/s | entry / loop: median (least, most) |\n|---|---|---|---|")
+    for name in args.names:
+        turns = [turn(name, args.size, args.seconds) for _ in range(args.turns)]
+        ratios = sorted(ours / loop for loop, ours in turns)
+        loop, ours = (statistics.median(one[idx] for one in turns) for idx in (0, 1))
+        spread = f"{statistics.median(ratios):.3f} ({ratios[0]:.3f}, {ratios[-1]:.3f})"
+        print(f"| {name} | {loop:.4g} | {ours:.4g} | {spread} |", flush=True)
+
+
+def turn(name: str, size: str, seconds: float) -> list[float]:
+    """The rates of loop and entry, both made anew: where their memory happens to lie is part of the spread."""
+    steps = both(name, size)
+    rates(steps, WARM_UP_S)
+    return rates(steps, seconds)
+
+
+def both(name: str, size: str) -> list[Step]:
+    """The loop's step and the entry's own, the first value of each setting taken."""
+    module: Any = importlib.import_module(f"cupel.workloads.{name}")
+    settings = {key: values[0] for key, values in module.CARD.settings.items()}
+    sizes = SimpleNamespace(**{**module.CARD.sizes(size), **ALTERED.get(name, {})})
+    step = module.setup(sizes, TorchSlot(device="cpu", settings=settings, threads=1), Seeds(0))
+    return [LOOPS[name](module, sizes), lambda: float(step().items)]
+
+
+if __name__ == "__main__":
+    main()
