@@ -14,12 +14,12 @@ class Losses:
     def __init__(self) -> None:
         self.works: dict[int, Work] = {}
         """The last work of each trial."""
-        self._awaited: dict[int, list[float]] = {}
+        self._awaited: dict[int, tuple[float, ...]] = {}
 
     def expect(self, work: Work) -> Work:
         """Note a work before it is handed out."""
         self.works[work.trial] = work
-        self._awaited[work.trial] = list(work.milestones)
+        self._awaited[work.trial] = work.milestones
         return work
 
     def take(self, trial: int, resource: float, loss: float) -> float | None:
@@ -34,7 +34,7 @@ class Losses:
         if resource not in awaited:
             return None
         # milestones below one that was told are past: a late loss of theirs says nothing new
-        self._awaited[trial] = [later for later in awaited if later > resource]
+        self._awaited[trial] = awaited[awaited.index(resource) + 1 :]
         return math.inf if math.isnan(loss) else loss
 
     def drop(self, trial: int) -> bool:

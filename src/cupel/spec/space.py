@@ -69,6 +69,7 @@ class Space:
         self.initial = tuple(dict(start) for start in initial)
         for start in self.initial:
             self._check_values(start, where="An initial configuration")
+        self._values_at = [(name, parameter.value_at) for name, parameter in self.parameters.items()]
         self._checks = [c.is_met if isinstance(c, Constraint) else c for c in self.constraints]
 
     def __len__(self) -> int:
@@ -79,6 +80,9 @@ class Space:
 
     def draw(self, rng: random.Random) -> Configuration:
         """A configuration drawn uniformly on the parameters' scales."""
+        if not self.conditions and not self._checks:
+            unit = rng.random
+            return {name: value_at(unit()) for name, value_at in self._values_at}
         return self._accepted(lambda _, parameter: parameter.value_at(rng.random()))
 
     def draw_prior(self, rng: random.Random) -> Configuration:
