@@ -6,6 +6,7 @@ import copy
 import itertools
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="wav2vec2 needs torch")
@@ -24,8 +25,9 @@ def make_slot(precision: str = "fp32") -> TorchSlot:
     return TorchSlot(device="cpu", settings={"precision": precision}, threads=1)
 
 
-def make_batch() -> wav2vec2.Utterances:
-    return wav2vec2.build_batches(TINY, torch.Generator().manual_seed(0))[0]
+def make_batch() -> wav2vec2.SpelledSounds:
+    generator = torch.Generator().manual_seed(0)
+    return wav2vec2.spelled_batches(TINY, make_slot(), rng=Seeds(0), generator=generator)[0]
 
 
 def test_full_is_the_base_model():
@@ -108,3 +110,24 @@ def test_the_check_finds_convolutions_that_are_frozen(monkeypatch):
     monkeypatch.setattr(wav2vec2, "build_model", frozen)
     with pytest.raises(WrongWorkError, match=r"no gradient reaches net\.wav2vec2\.feature_extractor"):
         wav2vec2.sane(TINY, make_slot(), Seeds(0))
+
+
+def test_a_users_own_recordings_are_what_it_hears_and_the_records_say_so(tmp_path, monkeypatch):
+    soundfile = pytest.importorskip("soundfile", reason="recordings are coded by soundfile")
+    seconds = np.arange(22_050) / 44_100
+    for speaker, hz in (("anne", 440), ("bob", 1000)):
+        (tmp_path / speaker).mkdir()
+        tone = 0.3 * np.sin(2 * np.pi * hz * seconds)
+        soundfile.write(tmp_path / speaker / "a.flac", np.stack([tone, tone], axis=1), 44_100)
+    monkeypatch.setenv("CUPEL_AUDIO", str(tmp_path))
+    slot, heard, logits_of = make_slot(), [], wav2vec2.logits_of
+    slot.settings["data"] = "disk"
+    monkeypatch.setattr(
+        wav2vec2, "logits_of", lambda model, batch, **named: heard.append(batch) or logits_of(model, batch, **named)
+    )
+    step = wav2vec2.setup(TINY, slot, Seeds(0))
+    assert [step().items for _ in range(2)] == [pytest.approx(TINY.batch * 0.4)] * 2
+    loudest = [int(sound.abs().argmax()) for batch in heard for sound in torch.fft.rfft(batch.waveform_BS)]
+    bins_per_hz = TINY.num_samples / 16_000
+    assert sorted(loudest) == [round(440 * bins_per_hz)] * 2 + [round(1000 * bins_per_hz)] * 2
+    assert slot.notes == [f"the data are 2 files of the user's own, in {tmp_path} (CUPEL_AUDIO)"]

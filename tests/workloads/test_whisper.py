@@ -47,7 +47,7 @@ def test_a_step_counts_seconds_and_utterances():
 
 def test_the_loss_is_that_of_words_given_those_before():
     model = whisper.build_model(TINY)
-    batch = whisper.build_batches(TINY, make_slot(), rng=Seeds(0))[0]
+    batch = whisper.transcribed_batches(TINY, make_slot(), rng=Seeds(0), num_samples=whisper.samples_of(TINY))[0]
     start = torch.full((TINY.batch, 1), TINY.vocab_size - 1)
     given = torch.cat([start, batch.labels_BL[:, :-1]], dim=1)
     mel = whisper.log_mel(batch.waveform_BS, mel_filters(TINY.mels))
@@ -84,12 +84,12 @@ def test_the_check_finds_a_decoder_that_is_deaf(monkeypatch):
 
 
 def test_the_check_finds_labels_of_another_loss(monkeypatch):
-    build = whisper.build_batches
+    build = whisper.transcribed_batches
 
-    def silent(sizes, slot, *, rng):
-        batches = build(sizes, slot, rng=rng)
+    def silent(sizes, slot, **named):
+        batches = build(sizes, slot, **named)
         return [batch._replace(labels_BL=torch.full_like(batch.labels_BL, -100)) for batch in batches]
 
-    monkeypatch.setattr(whisper, "build_batches", silent)
+    monkeypatch.setattr(whisper, "transcribed_batches", silent)
     with pytest.raises(WrongWorkError, match="loss before training is nan"):
         whisper.sane(TINY, make_slot(), Seeds(0))

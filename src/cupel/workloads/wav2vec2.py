@@ -5,8 +5,11 @@ Decisions:
   have and not 8 as the paper says, vocabulary of 32 letters): 94 396 320 parameters.
 - The layers of the `transformers` library from a configuration with random weights. The paper freezes the convolutions
   while it fine-tunes; here they learn as well, since nothing was learned before.
-- Data: 12 utterances like a voice, 16 s each at `full` (3.1 M samples; the paper has 3.2 M a device), of mean 0 and
-  variance 1, with `letters` random letters each; nothing is padded. `batches` batches on the device, in rotation.
+- Data: 12 utterances, 16 s each at `full` (3.1 M samples; the paper has 3.2 M a device), of mean 0 and variance 1, with
+  `letters` random letters each; nothing is padded.
+- `data=synthetic`: made like a voice; `batches` batches on the device, in rotation. `data=disk`: parts of recordings in
+  FLAC, as long as LibriSpeech's, or of the user's own where `CUPEL_AUDIO` names a folder of them
+  (`cupel.tasks.data.recording_batches`), decoded by `workers` processes. Needs soundfile (`cupel[media]`).
 - Frames are hidden in spans of 10 that begin with probability 0.05, drawn anew in each step on the device; channels
   are not. Dropout 0.1; whole layers are not dropped (LayerDrop makes the host decide in every step).
 - Adam, fused, learning rate 1e-4 (tiny: 1e-3), betas 0.9 and 0.98, constant.
@@ -20,16 +23,18 @@ Decisions:
 from __future__ import annotations
 
 import copy
-import itertools
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (everyone's name for it)
 
 from cupel.spec import Done, Seeds, Sizes, Slot, Step, Workload
+from cupel.tasks.data.batch_stream import in_rotation
 from cupel.tasks.data.masked_spans import masked_spans
-from cupel.tasks.data.waveforms import SAMPLES_PER_S, waveforms
+from cupel.tasks.data.utterances import SpelledSounds, spelled_batches
+from cupel.tasks.data.waveforms import SAMPLES_PER_S
 from cupel.tasks.learning import check_fall, check_gradients, check_output
 from cupel.tasks.models.wav2vec2 import SpeechRecogniser, num_frames
 
@@ -41,21 +46,24 @@ CARD = Workload(
     source="Baevski et al. 2020, wav2vec 2.0: A Framework for Self-Supervised Learning of Speech Representations",
     tags=("training", "speech", "audio", "transformer", "convolution"),
     needs=("torch", "models"),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
+    settings={
+        "precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "data": ("synthetic", "disk"),
+        "strategy": ("ddp", "fsdp")},
     optimizer="Adam, learning rate 1e-4 (tiny: 1e-3), betas 0.9 and 0.98",
     tiny={
         "channels": 16, "layers": 1, "width": 32, "heads": 2, "feedforward": 64, "vocab_size": 32, "num_samples": 6400,
         "letters": 4, "start_frac": 0.1, "dropout": 0.1, "batch": 2, "batches": 2, "learning_rate": 0.001,
+        "files": 8, "file_s": 0.5, "workers": 0,
     },
     small={
         "channels": 64, "layers": 2, "width": 192, "heads": 4, "feedforward": 768, "vocab_size": 32,
         "num_samples": 32000, "letters": 24, "start_frac": 0.05, "dropout": 0.1, "batch": 2, "batches": 4,
-        "learning_rate": 0.0001,
+        "learning_rate": 0.0001, "files": 32, "file_s": 4.0, "workers": 2,
     },
     full={
         "channels": 512, "layers": 12, "width": 768, "heads": 12, "feedforward": 3072, "vocab_size": 32,
         "num_samples": 256000, "letters": 224, "start_frac": 0.05, "dropout": 0.1, "batch": 12, "batches": 4,
-        "learning_rate": 0.0001,
+        "learning_rate": 0.0001, "files": 512, "file_s": 12.0, "workers": 4,
     },
     parameters=94_396_320,
     memory_gib={"tiny": 0.1, "small": 0.5, "full": 20.0},
@@ -66,30 +74,12 @@ SPAN = 10
 BLANK = 0
 
 
-class Utterances(NamedTuple):
-    """A batch: waveforms in fp32 and the letters spoken in them, from 1 on."""
-
-    waveform_BS: Tensor
-    letters_BL: Tensor
-
-
 def build_model(sizes: Sizes) -> SpeechRecogniser:
     """The model with random weights, on torch's default device."""
     return SpeechRecogniser(sizes).train()
 
 
-def build_batches(sizes: Sizes, generator: torch.Generator) -> list[Utterances]:
-    """The batches that training rotates over, on the generator's device."""
-    batches = []
-    for _ in range(sizes.batches):
-        sound_BS = waveforms(batch=sizes.batch, num_samples=sizes.num_samples, generator=generator)
-        shape = (sizes.batch, sizes.letters)
-        letters_BL = torch.randint(1, sizes.vocab_size, shape, generator=generator, device=generator.device)
-        batches.append(Utterances(F.layer_norm(sound_BS, sound_BS.shape[1:]), letters_BL))
-    return batches
-
-
-def logits_of(model: Any, batch: Utterances, *, sizes: Sizes, generator: torch.Generator, slot: Slot) -> Tensor:
+def logits_of(model: Any, batch: SpelledSounds, *, sizes: Sizes, generator: torch.Generator, slot: Slot) -> Tensor:
     """Logits (B, T, V) at the run's precision, after a new draw of hidden spans."""
     shape = (sizes.batch, num_frames(sizes.num_samples))
     is_hidden_BT = masked_spans(shape=shape, start_frac=sizes.start_frac, span=SPAN, generator=generator)
@@ -114,14 +104,19 @@ def adam(parameters: Any, lr: float) -> torch.optim.Optimizer:
 
 def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
     """A model, batches in rotation, and the step that trains on the next batch."""
+    generator = slot.generator(rng.seed("data"))
+    batches = spelled_batches(sizes, slot, rng=rng, generator=generator)
+    return step_on(batches, sizes, slot, generator=generator)
+
+
+def step_on(batches: Sequence[SpelledSounds], sizes: Sizes, slot: Slot, *, generator: torch.Generator) -> Step:
+    """A model, and the step that trains it on the next of the batches."""
     with slot.device:
         model = slot.prepare(build_model(sizes), lambda parameters: adam(parameters, sizes.learning_rate))
-    generator = slot.generator(rng.seed("data"))
-    batches = itertools.cycle(build_batches(sizes, generator))
-    audio_s = sizes.batch * sizes.num_samples / SAMPLES_PER_S
+    rotation, audio_s = in_rotation(batches), sizes.batch * sizes.num_samples / SAMPLES_PER_S
 
     def step() -> Done:
-        batch = next(batches)
+        batch = next(rotation)
         loss = ctc(logits_of(model, batch, sizes=sizes, generator=generator, slot=slot), batch.letters_BL)
         slot.step(loss)
         return Done(items=audio_s, loss=loss.detach(), also={"utterances": sizes.batch})
@@ -131,16 +126,15 @@ def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
 
 def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
     """Logits have their shape, gradients reach all, and one batch can be learned."""
-    fixed = copy.copy(sizes)
+    fixed, generator = copy.copy(sizes), slot.generator(rng.seed("data"))
     fixed.batches, fixed.dropout = 1, 0.0
     with slot.device:
         model = build_model(fixed)
-    generator = slot.generator(rng.seed("data"))
-    batch = build_batches(fixed, generator)[0]
+    batch = spelled_batches(fixed, slot, rng=rng, generator=generator)[0]
     logits_BTV = logits_of(model, batch, sizes=fixed, generator=generator, slot=slot)
     shape = (sizes.batch, num_frames(sizes.num_samples), sizes.vocab_size)
     check_output("wav2vec2", logits_BTV, shape=shape, dtype=slot.dtype)
     check_gradients("wav2vec2", model, ctc(logits_BTV, batch.letters_BL))
     fixed.start_frac = 0.0
-    step = setup(fixed, slot, rng)
+    step = step_on([batch], fixed, slot, generator=generator)
     check_fall("wav2vec2", [float(step().loss) for _ in range(20)])

@@ -7,6 +7,9 @@ half or so, which noise or a plain tone would not be.
 
 from __future__ import annotations
 
+import math
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -53,10 +56,13 @@ def audio_folder(*, num_files: int, shortest_s: float, longest_s: float, suffix:
     def make(folder: Path) -> None:
         import soundfile  # type: ignore[import-untyped]
 
-        for index in range(num_files):
+        def write(index: int) -> None:
             rng = np.random.default_rng((VERSION, index))
             samples = (32767 * speech_like(rng.uniform(shortest_s, longest_s), rng)).round().astype(np.int16)
             soundfile.write(folder / f"recording_{index:06}{suffix}", samples, SAMPLES_PER_S)
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(write, range(num_files)))
 
     name = f"audio-v{VERSION}-{num_files}x{shortest_s:g}to{longest_s:g}s{suffix.replace('.', '-')}"
     return cached_folder(name, make)
@@ -86,6 +92,37 @@ def read_audio(path: Path, *, samples_per_s: int = SAMPLES_PER_S) -> Samples:
         samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise UsageError(f"{path} cannot be decoded: {error}; replace or remove it.") from error
+    return _in_one_channel(samples, rate, samples_per_s)
+
+
+def read_part(path: Path, *, num_samples: int, place: float) -> Samples:
+    """A part of a file's sound, in one channel and at 16 kHz; nothing else of the file is decoded, where it can seek.
+
+    Args:
+        path: the file.
+        num_samples: samples of the part; the whole file is read, and fewer returned, where it has fewer.
+        place: which of all such parts, from 0, the first, to below 1.
+
+    Raises:
+        UsageError: it is no sound file, is damaged, or holds no sound; the message names it.
+    """
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(path) as file:
+            rate = file.samplerate
+            num_wanted = math.ceil(num_samples * rate / SAMPLES_PER_S)
+            file.seek(int(place * (max(0, file.frames - num_wanted) + 1)))
+            samples = file.read(num_wanted, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise UsageError(f"{path} cannot be decoded: {error}; replace or remove it.") from error
+    if not len(samples):
+        raise UsageError(f"{path} holds no sound; replace or remove it.")
+    return _in_one_channel(samples, rate, SAMPLES_PER_S)[:num_samples]
+
+
+def _in_one_channel(samples: Samples, rate: int, samples_per_s: int) -> Samples:
+    """The mean of all channels (samples, channels), at another rate where that differs."""
     mono: Samples = samples.mean(axis=1)
     if rate == samples_per_s:
         return mono
