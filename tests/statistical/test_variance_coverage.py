@@ -130,7 +130,7 @@ def table_of(a: np.ndarray, b: np.ndarray) -> dict[str, list]:
 @pytest.mark.parametrize(("tunings", "between"), [(3, 1.0), (5, 0.0), (5, 1.0), (12, 3.0)])
 def test_differences_over_tunings_hold_and_those_over_runs_do_not(tunings: int, between: float) -> None:
     rng = np.random.default_rng(tunings)
-    held_over = {"interval": 0, "conditional": 0, "share": 0}
+    held_over = {"interval": 0, "conditional": 0, "share": 0, "between": 0}
     times = 400
     for _ in range(times):
         table = table_of(tuned(tunings, 10, between, rng), tuned(tunings, 10, between, rng))
@@ -138,8 +138,11 @@ def test_differences_over_tunings_hold_and_those_over_runs_do_not(tunings: int, 
         held_over["interval"] += found.interval.contains(0.0)
         held_over["conditional"] += found.conditional.contains(0.0)
         held_over["share"] += found.components[0].interval.contains(between**2 / (1 + between**2))
+        held_over["between"] += found.components[0].between_interval.contains(between)
     assert bdtr(held_over["interval"], times, 0.95) > 0.001
     assert bdtr(held_over["share"], times, 0.95) > 0.001
+    assert bdtr(held_over["between"], times, 0.95) > 0.001
+    assert held_over["between"] / times < 0.99
     if between == 0:
         assert bdtr(held_over["conditional"], times, 0.95) > 0.001
     else:

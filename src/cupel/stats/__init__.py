@@ -109,6 +109,8 @@ from cupel.stats.tasks_for_effect import TaskSpread as TaskSpread
 from cupel.stats.tasks_for_effect import tasks_for_effect as tasks_for_effect
 from cupel.stats.throughput import Throughput as Throughput
 from cupel.stats.throughput import throughput as throughput
+from cupel.stats.tuning_spread import TuningSpread as TuningSpread
+from cupel.stats.tuning_spread import tuning_spread as tuning_spread
 from cupel.stats.variance_study import VarianceStudy as VarianceStudy
 from cupel.stats.variance_study import variance_study as variance_study
 from cupel.stats.verdict import verdict as verdict

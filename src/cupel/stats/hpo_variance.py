@@ -1,13 +1,8 @@
 """Two methods whose hyperparameters were tuned several times: what the tunings add, and the comparison over them.
 
-Formula (per method; H tunings, several runs with other seeds after each)
-    within    standard deviation of the runs around the mean of their tuning
-    between   sqrt((MSB - MSW) / n0) from the analysis of variance, 0 where
-              that is negative; n0 is the runs per tuning (for unequal
-              numbers (N - sum n^2 / N) / (H - 1))
-    share     between^2 / (between^2 + within^2), with an F interval (exact
-              for equal numbers and normal values, else by the harmonic mean
-              of the numbers)
+What tunings and seeds contribute to the variance of each method is that of
+`cupel explain tuning_spread`.
+
 Comparison
     One tuning is one replication: the mean of its runs stands for it.
     A - B with Welch's t over these means (paired: Student's t over the
@@ -20,14 +15,12 @@ Comparison
     all failed loses in P(A > B) and is left out of A - B.
 
 Coverage (nominal 95 %; tests/statistical/test_variance_coverage.py)
-    A - B and share hold with normal tunings, from 3 against 3 on. With a
-    tuning spread as large as the seeds', 5 tunings and 10 seeds, the
-    interval that takes every run for a replication holds in 59 %.
+    A - B holds with normal tunings, from 3 against 3 on. With a tuning
+    spread as large as the seeds', 5 tunings and 10 seeds, the interval that
+    takes every run for a replication holds in 59 %.
 
 Source: Bouthillier et al. (2021), "Accounting for Variance in Machine
-Learning Benchmarks", section 3; Searle, Casella & McCulloch (1992),
-Variance Components, chapter 3; Thomas & Hultquist (1978), Annals of
-Statistics 6, 582-587.
+Learning Benchmarks", section 3.
 """
 
 from __future__ import annotations
@@ -48,45 +41,11 @@ from cupel.stats.note import Note
 from cupel.stats.prob_outperform import ProbOutperform, prob_outperform
 from cupel.stats.results import results
 from cupel.stats.student import t_p_value, t_quantile
+from cupel.stats.tuning_spread import LEVEL, TuningSpread, tuning_spread
 
 if TYPE_CHECKING:
     from cupel.stats.checked import Floats
     from cupel.stats.rows import Results
-
-LEVEL = 0.95
-
-
-@dataclass(frozen=True)
-class TuningSpread:
-    """What tunings and seeds contribute to the variance of one method.
-
-    Attributes:
-        method: which method.
-        hpo_runs: tunings with a value.
-        n: runs with a value.
-        num_failed: runs without.
-        between: standard deviation between tunings, in the unit of the values; None with one tuning or one run each.
-        within: standard deviation between runs of a tuning; None with one run each.
-        share: of the variance of a run that comes from the tuning, 0 to 1; None likewise.
-        interval: of `share`; None likewise.
-    """
-
-    method: str
-    hpo_runs: int
-    n: int
-    num_failed: int
-    between: float | None
-    within: float | None
-    share: float | None
-    interval: Interval | None
-
-    def text(self) -> str:
-        """One line."""
-        if self.share is None or self.interval is None:
-            return f"{self.method}: {self.hpo_runs} tunings, {self.n} runs; what tunings contribute is not known"
-        ends = f"{self.interval.level:.0%} {self.interval.low:.0%} to {self.interval.high:.0%}"
-        sds = f"sd between tunings {self.between:.3g}, between seeds {self.within:.3g}"
-        return f"{self.method}: {sds}; tunings are {self.share:.0%} of the variance ({ends}; {self.hpo_runs} tunings)"
 
 
 @dataclass(frozen=True)
@@ -174,7 +133,7 @@ def hpo_variance(frame: Frame, *, a: str, b: str, paired: bool, better: str | No
         )
     groups = [[side[name] for name in sorted(side)] for side in sides]
     means = [np.array([_mean(runs) for runs in side]) for side in groups]
-    components = (_components(a, groups[0]), _components(b, groups[1]))
+    components = (tuning_spread(a, groups[0]), tuning_spread(b, groups[1]))
     estimate, se, df = _over_tunings((means[0], means[1]), paired=paired)
     flat = [np.concatenate(side) if side else np.zeros(0) for side in groups]
     _, se_runs, df_runs = _over_tunings((flat[0], flat[1]), paired=False)
@@ -220,48 +179,6 @@ def _tunings(table: Results, method: str) -> dict[str, Floats]:
 def _mean(runs: Floats) -> float:
     known = runs[np.isfinite(runs)]
     return float(known.mean()) if known.size else math.nan
-
-
-def _components(method: str, groups: list[Floats]) -> TuningSpread:
-    known = [runs[np.isfinite(runs)] for runs in groups]
-    known = [runs for runs in known if runs.size]
-    sizes = np.array([runs.size for runs in known], dtype=np.float64)
-    total, num = float(sizes.sum()), len(known)
-    free = total - num
-    squares = sum(float(((runs - runs.mean()) ** 2).sum()) for runs in known)
-    within = squares / free if free > 0 else None
-    between = share = interval = None
-    if num >= 2 and within is not None:
-        means = np.array([runs.mean() for runs in known])
-        grand = float((sizes * means).sum() / total)
-        msb = float((sizes * (means - grand) ** 2).sum()) / (num - 1)
-        n0 = (total - float((sizes**2).sum()) / total) / (num - 1)
-        between = max(0.0, (msb - within) / n0)
-        share = between / (between + within) if between + within > 0 else None
-        interval = _share_interval(means, sizes, within)
-    return TuningSpread(
-        method=method,
-        hpo_runs=num,
-        n=int(total),
-        num_failed=sum(runs.size for runs in groups) - int(total),
-        between=None if between is None else math.sqrt(between),
-        within=None if within is None else math.sqrt(within),
-        share=share,
-        interval=interval,
-    )
-
-
-def _share_interval(means: Floats, sizes: Floats, within: float) -> Interval | None:
-    """F interval of the share of the tunings in the variance; None when no runs differ within a tuning."""
-    if not within > 0:
-        return None
-    from scipy.special import fdtri
-
-    harmonic = sizes.size / float((1 / sizes).sum())
-    ratio = harmonic * float(means.var(ddof=1)) / within
-    free = (sizes.size - 1, float(sizes.sum()) - sizes.size)
-    ends = [max(0.0, (ratio / float(fdtri(*free, q)) - 1) / harmonic) for q in (0.5 + LEVEL / 2, 0.5 - LEVEL / 2)]
-    return Interval(ends[0] / (1 + ends[0]), ends[1] / (1 + ends[1]), LEVEL, "F ratio")
 
 
 def _over_tunings(sides: tuple[Floats, Floats], *, paired: bool) -> tuple[float | None, float | None, float]:
