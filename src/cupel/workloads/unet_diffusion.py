@@ -28,7 +28,7 @@ from torch.nn import functional as F  # noqa: N812 (everyone's name for it)
 
 from cupel.spec import Done, Seeds, Sizes, Slot, Step, Workload
 from cupel.tasks.data.batch_stream import held_or_streamed
-from cupel.tasks.data.latent_images import latent_images
+from cupel.tasks.latent_images import latent_images
 from cupel.tasks.learning import check_fall, check_gradients, check_output
 from cupel.tasks.models.unet import UNet
 from cupel.tasks.noising import NUM_TIMESTEPS, check_noising, kept_signal, noised
