@@ -133,8 +133,9 @@ def test_every_precision_of_the_card_works_or_is_refused_in_words(entry: Entry, 
 
 @every_workload
 def test_every_other_setting_is_taken(entry: Entry) -> None:
+    # Pretrained weights are the user's own; tests/tasks/test_checkpoint.py has some made.
     for name, values in entry.card.settings.items():
-        for value in values[1:] if name not in ("precision", "compile", "strategy") else ():
+        for value in values[1:] if name not in ("precision", "compile", "strategy", "weights") else ():
             with contextlib.suppress(MissingExtraError):  # a setting may need more than its entry does
                 check(entry, run(entry, **{name: value}))
 

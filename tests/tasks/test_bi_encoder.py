@@ -10,7 +10,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="the encoders need torch")
 pytest.importorskip("transformers", reason="the encoders are of transformers")
 
-from cupel.tasks.models.bi_encoder import BiEncoder, Texts, in_batch_loss
+from cupel.tasks.data.retrieval_pairs import Texts
+from cupel.tasks.models.bi_encoder import BiEncoder, in_batch_loss
 
 SIZES = SimpleNamespace(layers=2, width=16, heads=2, feedforward=32, vocab_size=50, positions=12, dropout=0.0)
 

@@ -8,6 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the model is written in torch")
 
+from cupel.tasks.data.power_law import zipf_words
 from cupel.tasks.data.token_stream import token_windows
 from cupel.tasks.models.lstm_lm import LstmLanguageModel
 
@@ -59,8 +60,8 @@ def test_dropout_is_drawn_anew_and_not_at_evaluation():
 
 
 def test_windows_follow_each_other():
-    shape = {"rows": 3, "window": 4, "num_windows": 5, "vocab_size": 50}
-    windows = token_windows(**shape, generator=torch.Generator().manual_seed(0))
+    words = zipf_words(range(50), generator=torch.Generator().manual_seed(0))
+    windows = token_windows(rows=3, window=4, num_windows=5, words=words)
     assert len(windows) == 5
     for window in windows:
         assert torch.equal(window.ids_BT[:, 1:], window.next_BT[:, :-1])

@@ -11,7 +11,7 @@ pytest.importorskip("transformers", reason="dense_retrieval needs transformers")
 
 from cupel.run.slot import TorchSlot
 from cupel.spec import Seeds, WrongWorkError
-from cupel.tasks.models.bi_encoder import Texts
+from cupel.tasks.data.retrieval_pairs import CLS, Texts
 from cupel.workloads import dense_retrieval
 
 TINY = SimpleNamespace(**dense_retrieval.CARD.sizes("tiny"))
@@ -40,8 +40,8 @@ def test_texts_start_with_their_token_and_batches_differ():
     first, second = dense_retrieval.build_batches(TINY, make_slot(), rng=Seeds(0))
     assert first.queries.ids_BT.shape == (4, 8)
     assert first.passages.ids_BT.shape == (8, 32)
-    assert (first.queries.ids_BT[:, 0] == dense_retrieval.CLS).all()
-    assert (first.passages.ids_BT[:, 0] == dense_retrieval.CLS).all()
+    assert (first.queries.ids_BT[:, 0] == CLS).all()
+    assert (first.passages.ids_BT[:, 0] == CLS).all()
     assert not torch.equal(first.passages.ids_BT, second.passages.ids_BT)
 
 

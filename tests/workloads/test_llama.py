@@ -103,8 +103,8 @@ def test_the_check_finds_an_optimiser_that_does_nothing(monkeypatch):
 
 
 def test_the_check_finds_a_frozen_embedding(monkeypatch):
-    def frozen(sizes, *, dtype):
-        model = llama_model(sizes, dtype=dtype)
+    def frozen(sizes, **chosen):
+        model = llama_model(sizes, **chosen)
         model.model.embed_tokens.weight.requires_grad_(False)
         return model
 

@@ -52,8 +52,8 @@ def test_the_check_passes(precision):
 def test_the_check_finds_a_frozen_layer(monkeypatch):
     build = llm_full.build_model
 
-    def frozen(sizes, dtype):
-        model = build(sizes, dtype)
+    def frozen(sizes, dtype, **chosen):
+        model = build(sizes, dtype, **chosen)
         model.model.layers[1].mlp.requires_grad_(requires_grad=False)
         return model
 

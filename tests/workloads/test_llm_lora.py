@@ -59,8 +59,8 @@ def test_the_check_passes(precision, model):
 def test_the_check_finds_a_layer_that_is_trained_whole(monkeypatch):
     build = llm_lora.build_model
 
-    def thawed(sizes, dtype, *, model):
-        network = build(sizes, dtype, model=model)
+    def thawed(sizes, dtype, **chosen):
+        network = build(sizes, dtype, **chosen)
         network.model.norm.requires_grad_(requires_grad=True)
         return network
 
@@ -72,8 +72,8 @@ def test_the_check_finds_a_layer_that_is_trained_whole(monkeypatch):
 def test_the_check_finds_an_adapter_that_is_cut_off(monkeypatch):
     build = llm_lora.build_model
 
-    def cut(sizes, dtype, *, model):
-        network = build(sizes, dtype, model=model)
+    def cut(sizes, dtype, **chosen):
+        network = build(sizes, dtype, **chosen)
         network.model.layers[0].self_attn.v_proj.adapter.scale = 0.0
         return network
 

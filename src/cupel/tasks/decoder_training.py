@@ -5,23 +5,40 @@ Shapes: B documents, T tokens of each with its padding.
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from cupel.spec import Sizes, Slot, WrongWorkError
-from cupel.tasks.data.padded_documents import DocumentBatch, document_batch, document_lengths
+from cupel.spec import Seeds, Sizes, Slot, WrongWorkError
+from cupel.tasks.data.batch_stream import held_or_streamed, is_from_files
+from cupel.tasks.data.padded_documents import (
+    FIRST_WORD,
+    DocumentBatch,
+    document_batch,
+    document_lengths,
+    padded_batch,
+)
+from cupel.tasks.data.text_documents import text_documents
 from cupel.tasks.learning import check_output
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def document_batches(sizes: Sizes, slot: Slot, *, seed: int) -> list[DocumentBatch]:
-    """Batches on the device, of the numbers `batch`, `shortest`, `longest`, `padded_to`, `vocab_size`, `batches`."""
+def document_batches(sizes: Sizes, slot: Slot, *, seed: int) -> Sequence[DocumentBatch]:
+    """Batches of `batch` documents on the device: `batches` held ones, or a stream of `disk`.
+
+    Random documents have lengths from `shortest` to `longest`; texts have their own, and are cut off at `padded_to`.
+    """
+    if is_from_files(slot):
+        texts = text_documents(slot, Seeds(seed), ids=range(FIRST_WORD, sizes.vocab_size))
+        documents = (list(itertools.islice(texts, sizes.batch)) for _ in itertools.count())
+        return held_or_streamed((padded_batch(rows, sizes.padded_to, slot=slot) for rows in documents), sizes, slot)
     lengths = document_lengths(batch=sizes.batch, shortest=sizes.shortest, longest=sizes.longest)
-    generator = slot.generator(seed)
     shape = {"lengths": lengths, "padded_to": sizes.padded_to, "vocab_size": sizes.vocab_size}
-    return [document_batch(**shape, generator=generator) for _ in range(sizes.batches)]
+    generator = slot.generator(seed)
+    return held_or_streamed((document_batch(**shape, generator=generator) for _ in itertools.count()), sizes, slot)
 
 
 def next_token_loss(model: Any, batch: DocumentBatch, *, slot: Slot) -> Tensor:

@@ -7,6 +7,7 @@ Decisions:
   scaled dot product; dropout 0.1, as published.
 - Words by Zipf's law; 15 % are to be predicted: of these 80 % shown as [MASK], 10 % as a random word, 10 % as they
   are. Masked once, at set-up; `batches` batches in rotation. No padding, hence no attention mask.
+- `data=disk`: sequences cut from texts, the user's own (`CUPEL_TEXT`) or made ones, read and masked in every step.
 - Logits at every position, as the library has it, though only 15 % of them count in the loss.
 - AdamW, fused, learning rate 1e-4 without a schedule; the one objective (no next-sentence prediction).
 - Parameters and optimiser state in fp32 at every precision; bf16 and fp16 are mixed precision by autocast.
@@ -19,15 +20,17 @@ Decisions:
 from __future__ import annotations
 
 import copy
-import itertools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from cupel.spec import Done, Seeds, Sizes, Slot, Step, Workload, WrongWorkError
-from cupel.tasks.data.masked_tokens import MaskedBatch, masked_batch
+from cupel.tasks.data.batch_stream import in_rotation
+from cupel.tasks.data.masked_tokens import MaskedBatch, masked_batches
 from cupel.tasks.learning import check_fall, check_gradients, check_output
+from cupel.tasks.without_files import without_files
 
 CARD = Workload(
     measures="training throughput",
@@ -40,6 +43,7 @@ CARD = Workload(
     settings={
         "precision": ("fp32", "tf32", "bf16", "fp16", "fp8"),
         "compile": (False, True),
+        "data": ("synthetic", "disk"),
         "strategy": ("ddp", "fsdp"),
     },
     optimizer="AdamW, learning rate 1e-4, betas 0.9 and 0.999, weight decay 0.01",
@@ -79,11 +83,9 @@ def build_model(sizes: Sizes) -> Any:
     return BertForMaskedLM(config).train()
 
 
-def build_batches(sizes: Sizes, slot: Slot, *, rng: Seeds) -> list[MaskedBatch]:
+def build_batches(sizes: Sizes, slot: Slot, *, rng: Seeds) -> Sequence[MaskedBatch]:
     """The batches that training rotates over, on the device."""
-    generator = slot.generator(rng.seed("data"))
-    shape = {"batch": sizes.batch, "sequence": sizes.sequence, "vocab_size": sizes.vocab_size}
-    return [masked_batch(**shape, generator=generator) for _ in range(sizes.batches)]
+    return masked_batches(sizes, slot, rng, sequence=sizes.sequence)
 
 
 def adamw(parameters: Any) -> torch.optim.Optimizer:
@@ -96,7 +98,7 @@ def build_step(sizes: Sizes, slot: Slot, *, rng: Seeds) -> tuple[Step, Any]:
     with slot.device:
         bare = build_model(sizes)
     model = slot.prepare(bare, adamw)
-    batches = itertools.cycle(build_batches(sizes, slot, rng=rng))
+    batches = in_rotation(build_batches(sizes, slot, rng=rng))
     num_tokens = sizes.batch * sizes.sequence
 
     def step() -> Done:
@@ -116,7 +118,7 @@ def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
 
 def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
     """Logits have their shape, gradients reach all, an untrained model guesses, and one batch can be learned."""
-    fixed = copy.copy(sizes)
+    fixed, slot = copy.copy(sizes), without_files(slot)
     fixed.batches, fixed.dropout = 1, 0.0
     step, model = build_step(fixed, slot, rng=rng)
     batch = build_batches(fixed, slot, rng=rng)[0]

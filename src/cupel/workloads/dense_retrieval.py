@@ -7,6 +7,8 @@ Decisions:
 - Queries of 8 to 32 tokens and passages of 100 to 256, lengths spread evenly, in a new order in each batch, words by
   Zipf's law, the first token [CLS]; padded on the right, padding hidden from attention. Which passage is hard is not
   told by random words: it is a passage more.
+- `data=disk`: a query is the beginning of a document and its passage what follows (`cupel.tasks.data.retrieval_pairs`);
+  texts of the user's own (`CUPEL_TEXT`) or made ones, read and padded in every step.
 - Loss: cross-entropy over the dot products of a query with all passages of the batch, in fp32.
 - AdamW, fused, learning rate 1e-5 without a schedule, weight decay 0; the paper's Adam.
 - Precision: autocast; parameters and optimiser state in fp32.
@@ -18,19 +20,19 @@ Decisions:
 from __future__ import annotations
 
 import copy
-import itertools
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from cupel.spec import Done, Seeds, Sizes, Slot, Step, Workload, WrongWorkError
-from cupel.tasks.data.padded_documents import document_batch, document_lengths
+from cupel.tasks.data.batch_stream import in_rotation
+from cupel.tasks.data.retrieval_pairs import Pairs, Texts, pair_batches
 from cupel.tasks.learning import check_fall, check_gradients, check_output
-from cupel.tasks.models.bi_encoder import BiEncoder, Texts, in_batch_loss
+from cupel.tasks.models.bi_encoder import BiEncoder, in_batch_loss
+from cupel.tasks.without_files import without_files
 
-CLS = 101
-"""Id of the token that stands for a whole text."""
 CARD = Workload(
     measures="training throughput",
     unit="queries",
@@ -39,7 +41,10 @@ CARD = Workload(
     source="Karpukhin et al. 2020, Dense Passage Retrieval for Open-Domain Question Answering",
     tags=("training", "language", "transformer", "retrieval", "contrastive"),
     needs=("torch", "models"),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
+    settings={
+        "precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "data": ("synthetic", "disk"),
+        "strategy": ("ddp", "fsdp"),
+    },
     optimizer="AdamW, learning rate 1e-5 (tiny: 3e-4), betas 0.9 and 0.999, no weight decay",
     tiny={
         "layers": 2, "width": 64, "heads": 2, "feedforward": 128, "vocab_size": 512, "positions": 32, "dropout": 0.1,
@@ -61,38 +66,17 @@ CARD = Workload(
 )  # fmt: skip
 
 
-class Pairs(NamedTuple):
-    """Queries, twice as many passages of which the first are theirs, and the real tokens of both."""
-
-    queries: Texts
-    passages: Texts
-    num_tokens: int
-
-
 def build_model(sizes: Sizes) -> BiEncoder:
     """The two encoders with random weights, on torch's default device."""
     return BiEncoder(sizes).train()
 
 
-def build_batches(sizes: Sizes, slot: Slot, *, rng: Seeds) -> list[Pairs]:
+def build_batches(sizes: Sizes, slot: Slot, *, rng: Seeds) -> Sequence[Pairs]:
     """The batches that training rotates over, on the device."""
-    generator = slot.generator(rng.seed("data"))
-
-    def texts(num: int, shortest: int, longest: int) -> tuple[Texts, int]:
-        lengths = document_lengths(batch=num, shortest=shortest, longest=longest)
-        batch = document_batch(lengths=lengths, padded_to=longest, vocab_size=sizes.vocab_size, generator=generator)
-        batch.ids_BT[:, 0] = CLS
-        return Texts(batch.ids_BT, batch.labels_BT >= 0), batch.num_tokens
-
-    def pairs() -> Pairs:
-        queries, num_query_tokens = texts(sizes.batch, sizes.query_shortest, sizes.query_longest)
-        passages, num_passage_tokens = texts(2 * sizes.batch, sizes.passage_shortest, sizes.passage_longest)
-        return Pairs(queries, passages, num_query_tokens + num_passage_tokens)
-
-    return [pairs() for _ in range(sizes.batches)]
+    return pair_batches(sizes, slot, rng)
 
 
-def build_step(sizes: Sizes, slot: Slot, *, rng: Seeds) -> tuple[Step, BiEncoder, list[Pairs]]:
+def build_step(sizes: Sizes, slot: Slot, *, rng: Seeds) -> tuple[Step, BiEncoder, Sequence[Pairs]]:
     """The step that trains on the next batch, the model that it trains, and the batches."""
 
     def adamw(parameters: Any) -> torch.optim.Optimizer:
@@ -102,7 +86,7 @@ def build_step(sizes: Sizes, slot: Slot, *, rng: Seeds) -> tuple[Step, BiEncoder
         model = build_model(sizes)
     prepared = slot.prepare(model, adamw)
     batches = build_batches(sizes, slot, rng=rng)
-    rotation = itertools.cycle(batches)
+    rotation = in_rotation(batches)
 
     def step() -> Done:
         pairs = next(rotation)
@@ -127,7 +111,7 @@ def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
 
 def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
     """Scores and loss are right, padding is neither seen nor counted, gradients reach all, one batch can be learned."""
-    fixed = copy.copy(sizes)
+    fixed, slot = copy.copy(sizes), without_files(slot)
     fixed.batches, fixed.dropout = 1, 0.0
     step, model, (pairs,) = build_step(fixed, slot, rng=rng)
     scores_BN = scores_of(model, pairs, slot=slot)

@@ -3,9 +3,12 @@
 Decisions:
 - `full` is the configuration of Llama 3 8B (8 030 261 248 parameters), on 4 documents of up to 2048 tokens.
 - The `transformers` library's model from a configuration with random weights; attention by torch's scaled dot product.
+  `weights=pretrained` has those of the card's checkpoint, from the user's disk (`cupel.tasks.checkpoint`).
 - Documents of lengths spread evenly from `shortest` to `longest`, in a new order in each batch, words by Zipf's law,
   padded on the right to `padded_to` tokens; no packing. The attention mask (causal, padding hidden) is made at set-up
   in the four-dimensional form: from the two-dimensional one the library would read a number back in every step.
+- `data=disk`: documents of the user's own (`CUPEL_TEXT`) or made ones, read, turned into ids and padded in every step;
+  those longer than `padded_to` are cut off.
 - Counted: real tokens only, which is the sum of the document lengths, the first token of each document included and
   padding excluded. Time spent on padding thus lowers the rate. The loss is over the tokens that have a successor.
 - AdamW, fused, learning rate 3e-4 without a schedule. At bf16, parameters, gradients and both moments are stored in
@@ -22,15 +25,18 @@ Decisions:
 from __future__ import annotations
 
 import copy
-import itertools
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from cupel.spec import Done, Seeds, Sizes, Slot, Step, Workload
+from cupel.tasks.checkpoint import asked_checkpoint
+from cupel.tasks.data.batch_stream import in_rotation
 from cupel.tasks.decoder_training import check_counted, check_untrained, document_batches, next_token_loss
 from cupel.tasks.learning import check_fall, check_gradients
 from cupel.tasks.models.llama import llama
+from cupel.tasks.without_files import without_files
 
 CARD = Workload(
     measures="training throughput",
@@ -42,6 +48,8 @@ CARD = Workload(
     settings={
         "precision": ("fp32", "tf32", "bf16", "fp16", "fp8"),
         "compile": (False, True),
+        "data": ("synthetic", "disk"),
+        "weights": ("random", "pretrained"),
         "strategy": ("ddp", "fsdp"),
     },
     optimizer="AdamW, learning rate 3e-4, betas 0.9 and 0.95, weight decay 0.1",
@@ -88,13 +96,16 @@ CARD = Workload(
         "batches": 8,
     },
     parameters=8_030_261_248,
+    checkpoint="meta-llama/Meta-Llama-3-8B",
+    gated=True,
     memory_gib={"tiny": 0.1, "small": 0.5, "full": 124.0},
 )
 
 
-def build_model(sizes: Sizes, precision: str = "fp32") -> Any:
+def build_model(sizes: Sizes, precision: str = "fp32", *, checkpoint: Path | None = None) -> Any:
     """The model on torch's default device, its parameters in bf16 at bf16 and fp8, and in fp32 else."""
-    return llama(sizes, dtype=torch.bfloat16 if precision in ("bf16", "fp8") else torch.float32)
+    dtype = torch.bfloat16 if precision in ("bf16", "fp8") else torch.float32
+    return llama(sizes, dtype=dtype, checkpoint=checkpoint)
 
 
 def adamw(parameters: Any) -> torch.optim.Optimizer:
@@ -105,9 +116,9 @@ def adamw(parameters: Any) -> torch.optim.Optimizer:
 def build_step(sizes: Sizes, slot: Slot, *, rng: Seeds) -> tuple[Step, Any]:
     """The step that trains on the next batch, and the model that it trains."""
     with slot.device:
-        bare = build_model(sizes, slot.precision)
+        bare = build_model(sizes, slot.precision, checkpoint=asked_checkpoint(slot, CARD))
     model = slot.prepare(bare, adamw)
-    batches = itertools.cycle(document_batches(sizes, slot, seed=rng.seed("data")))
+    batches = in_rotation(document_batches(sizes, slot, seed=rng.seed("data")))
 
     def step() -> Done:
         batch = next(batches)
@@ -125,7 +136,7 @@ def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
 
 def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
     """Logits have their shape, gradients reach all, an untrained model guesses, padding is not seen or counted."""
-    fixed = copy.copy(sizes)
+    fixed, slot = copy.copy(sizes), without_files(slot)
     fixed.batches = 1
     step, model = build_step(fixed, slot, rng=rng)
     batch = document_batches(fixed, slot, seed=rng.seed("data"))[0]

@@ -5,6 +5,7 @@ Decisions:
   272 written after it: Milabench's 400 in all and its batch of 1.
 - The `transformers` library's model from a configuration with random weights; attention by torch's scaled dot product;
   a cache with a place for every position from the start (`cupel.tasks.decoding`).
+- `weights=pretrained` has those of the card's checkpoint, from the user's disk (`cupel.tasks.checkpoint`).
 - `decoding=sampled` draws from the 10 likeliest ids at temperature 1, seeded; `greedy` takes the likeliest. Texts end
   by their length alone; prompts are of words by Zipf's law, `batches` of them in rotation, all equally long.
 - Weights and cache are stored at the run's precision (bf16 at bf16); the choice is made in fp32. `compile` compiles
@@ -17,16 +18,19 @@ Decisions:
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from cupel.spec import Done, Seeds, Sizes, Slot, Step, Workload, WrongWorkError
+from cupel.tasks.checkpoint import asked_checkpoint
 from cupel.tasks.data.power_law import power_law_indices
 from cupel.tasks.decoding import Choose, Sampler, Writer, likeliest
 from cupel.tasks.learning import check_output
 from cupel.tasks.models.llama import llama
+from cupel.tasks.without_files import without_files
 
 CARD = Workload(
     measures="inference throughput",
@@ -39,6 +43,7 @@ CARD = Workload(
     settings={
         "precision": ("fp32", "tf32", "bf16", "fp16"),
         "compile": (False, True),
+        "weights": ("random", "pretrained"),
         "decoding": ("sampled", "greedy"),
     },
     tiny={
@@ -54,6 +59,8 @@ CARD = Workload(
         "checkpoints": False, "batch": 1, "prompt": 128, "new": 272, "top": 10, "batches": 16,
     },
     parameters=6_738_415_616,
+    checkpoint="meta-llama/Llama-2-7b-hf",
+    gated=True,
     memory_gib={"tiny": 0.1, "small": 0.5, "full": 27.0},
 )  # fmt: skip
 
@@ -67,15 +74,15 @@ class Parts(NamedTuple):
     choose: Choose
 
 
-def build_model(sizes: Sizes, dtype: torch.dtype = torch.float32) -> Any:
-    """The model with random weights, for inference, on torch's default device."""
-    return llama(sizes, dtype=dtype, release="2").eval().requires_grad_(requires_grad=False)
+def build_model(sizes: Sizes, dtype: torch.dtype = torch.float32, *, checkpoint: Path | None = None) -> Any:
+    """The model, random where there is no checkpoint, for inference, on torch's default device."""
+    return llama(sizes, dtype=dtype, release="2", checkpoint=checkpoint).eval().requires_grad_(requires_grad=False)
 
 
 def build(sizes: Sizes, slot: Slot, *, rng: Seeds) -> Parts:
     """A model with its cache, prompts on the device, and the way to choose a token."""
     with slot.device:
-        model = build_model(sizes, slot.dtype)
+        model = build_model(sizes, slot.dtype, checkpoint=asked_checkpoint(slot, CARD))
         writer = Writer(slot.compile(model), num_prompt=sizes.prompt, num_new=sizes.new)
     generator = slot.generator(rng.seed("data"))
     shape, num_words = (sizes.batch, sizes.prompt), sizes.vocab_size
@@ -105,6 +112,7 @@ def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
 
 def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
     """Step by step with the cache, logits are those of one pass over the whole text; the same seed writes the same."""
+    slot = without_files(slot)
     parts, again = build(sizes, slot, rng=rng), build(sizes, slot, rng=rng)
     prompts = parts.prompts[0]
     parts.writer.write(parts.prompts[-1], likeliest)  # leaves its keys and values behind, which must not be seen

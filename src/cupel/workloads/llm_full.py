@@ -4,7 +4,9 @@ Decisions:
 - `full` is the configuration of Llama 3.1 70B, 70 553 706 496 parameters, on 2 documents of up to 512 tokens, as long
   as the examples of Alpaca; every parameter is trained. `small` and `tiny` keep the shape: many queries for each key.
 - The `transformers` library's model from a configuration with random weights; attention by torch's scaled dot product.
-- Documents, padding, masks and counting are those of `llama`: real tokens only, padding excluded.
+  `weights=pretrained` has those of the card's checkpoint, from the user's disk (`cupel.tasks.checkpoint`).
+- Documents, padding, masks and counting are those of `llama`: real tokens only, padding excluded. So are those of
+  `data=disk`: texts of the user's own (`CUPEL_TEXT`) or made ones.
 - AdamW, fused, learning rate 2e-5 without a schedule, one update a batch, the recipe of torchtune. At bf16, parameters,
   gradients and both moments are stored in bf16 too, as that recipe does; fp16 is mixed precision over fp32 parameters.
 - fp8 is bf16, but the linear layers of the decoder's layers multiply in eight bits (`cupel.tasks.fp8_linear`).
@@ -18,15 +20,18 @@ Decisions:
 from __future__ import annotations
 
 import copy
-import itertools
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from cupel.spec import Done, Seeds, Sizes, Slot, Step, Workload
+from cupel.tasks.checkpoint import asked_checkpoint
+from cupel.tasks.data.batch_stream import in_rotation
 from cupel.tasks.decoder_training import check_counted, check_untrained, document_batches, next_token_loss
 from cupel.tasks.learning import check_fall, check_gradients
 from cupel.tasks.models.llama import llama
+from cupel.tasks.without_files import without_files
 
 CARD = Workload(
     measures="training throughput",
@@ -38,6 +43,8 @@ CARD = Workload(
     settings={
         "precision": ("fp32", "tf32", "bf16", "fp16", "fp8"),
         "compile": (False, True),
+        "data": ("synthetic", "disk"),
+        "weights": ("random", "pretrained"),
         "strategy": ("ddp", "fsdp"),
     },
     optimizer="AdamW, learning rate 2e-5 (tiny: 1e-3), betas 0.9 and 0.999, weight decay 0.01",
@@ -54,13 +61,15 @@ CARD = Workload(
         "shortest": 128, "longest": 512, "padded_to": 512, "checkpoints": True, "learning_rate": 2e-5, "batches": 8,
     },
     parameters=70_553_706_496,
+    checkpoint="meta-llama/Llama-3.1-70B",
+    gated=True,
     memory_gib={"tiny": 0.1, "small": 0.5, "full": 1056.0},
 )  # fmt: skip
 
 
-def build_model(sizes: Sizes, dtype: torch.dtype = torch.float32) -> Any:
-    """The model with random weights, on torch's default device."""
-    return llama(sizes, dtype=dtype, release="3.1")
+def build_model(sizes: Sizes, dtype: torch.dtype = torch.float32, *, checkpoint: Path | None = None) -> Any:
+    """The model, with random weights where there is no checkpoint, on torch's default device."""
+    return llama(sizes, dtype=dtype, release="3.1", checkpoint=checkpoint)
 
 
 def build_step(sizes: Sizes, slot: Slot, *, rng: Seeds) -> tuple[Step, Any]:
@@ -70,9 +79,10 @@ def build_step(sizes: Sizes, slot: Slot, *, rng: Seeds) -> tuple[Step, Any]:
         return torch.optim.AdamW(parameters, lr=sizes.learning_rate, weight_decay=0.01, fused=True)
 
     with slot.device:
-        model = build_model(sizes, torch.bfloat16 if slot.precision in ("bf16", "fp8") else torch.float32)
+        dtype = torch.bfloat16 if slot.precision in ("bf16", "fp8") else torch.float32
+        model = build_model(sizes, dtype, checkpoint=asked_checkpoint(slot, CARD))
     trained = slot.prepare(model, adamw)
-    batches = itertools.cycle(document_batches(sizes, slot, seed=rng.seed("data")))
+    batches = in_rotation(document_batches(sizes, slot, seed=rng.seed("data")))
 
     def step() -> Done:
         batch = next(batches)
@@ -90,7 +100,7 @@ def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
 
 def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
     """Logits have their shape, an untrained model guesses, gradients reach all, padding is not counted, it learns."""
-    fixed = copy.copy(sizes)
+    fixed, slot = copy.copy(sizes), without_files(slot)
     fixed.batches = 1
     step, model = build_step(fixed, slot, rng=rng)
     batch = document_batches(fixed, slot, seed=rng.seed("data"))[0]

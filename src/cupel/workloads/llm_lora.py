@@ -9,7 +9,9 @@ Decisions:
   beside the keys too, of twice the rank and alpha: 44 564 480 trained parameters beside 70 553 706 496 frozen ones.
 - The `transformers` library's model from a configuration with random weights (`cupel.tasks.models.llama`), adapters by
   hand (`cupel.tasks.models.lora`); attention by torch's scaled dot product.
-- Documents, padding, masks and counting are those of `llama`: real tokens only, padding excluded.
+- `weights=pretrained` freezes those of the card's checkpoint (`model=70b`: of Llama-3.1-70B), from the user's disk.
+- Documents, padding, masks and counting are those of `llama`: real tokens only, padding excluded. So are those of
+  `data=disk`: texts of the user's own (`CUPEL_TEXT`) or made ones.
 - AdamW, fused, learning rate 3e-4 without a schedule, one update a batch.
 - Frozen parameters are stored at the run's precision (bf16 at bf16), adapters and their moments in fp32.
 - fp8 is bf16, but the frozen linear layers multiply in eight bits (`cupel.tasks.fp8_linear`); adapters are too narrow.
@@ -22,18 +24,23 @@ Decisions:
 from __future__ import annotations
 
 import copy
-import itertools
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import torch
 
 from cupel.spec import Done, Seeds, Sizes, Slot, Step, Workload, WrongWorkError
+from cupel.tasks.checkpoint import asked_checkpoint
+from cupel.tasks.data.batch_stream import in_rotation
 from cupel.tasks.decoder_training import check_counted, check_untrained, document_batches, next_token_loss
 from cupel.tasks.learning import check_fall, check_gradients
 from cupel.tasks.models.llama import llama
 from cupel.tasks.models.lora import adapters_of, add_adapters
+from cupel.tasks.without_files import without_files
 
+CHECKPOINT_70B = "meta-llama/Llama-3.1-70B"
+"""What is frozen at `model=70b`; the card names that of 8b."""
 CARD = Workload(
     measures="training throughput",
     unit="tokens",
@@ -44,6 +51,8 @@ CARD = Workload(
     settings={
         "precision": ("fp32", "tf32", "bf16", "fp16", "fp8"),
         "compile": (False, True),
+        "data": ("synthetic", "disk"),
+        "weights": ("random", "pretrained"),
         "model": ("8b", "70b"),
         "strategy": ("ddp", "fsdp"),
     },
@@ -64,6 +73,8 @@ CARD = Workload(
         "learning_rate": 3e-4, "batches": 8,
     },
     parameters=8_033_669_120,
+    checkpoint="meta-llama/Llama-3.1-8B",
+    gated=True,
     memory_gib={"tiny": 0.1, "small": 0.5, "full": 40.0},
 )  # fmt: skip
 
@@ -74,10 +85,12 @@ def enlarged(sizes: Sizes) -> Sizes:
     return SimpleNamespace(**{**vars(sizes), **twice, "layers": sizes.layers * 5 // 2})
 
 
-def build_model(sizes: Sizes, dtype: torch.dtype = torch.float32, *, model: str = "8b") -> Any:
-    """The frozen model with random weights of this dtype and its adapters, on torch's default device."""
+def build_model(
+    sizes: Sizes, dtype: torch.dtype = torch.float32, *, model: str = "8b", checkpoint: Path | None = None
+) -> Any:
+    """The frozen model, random where there is no checkpoint, and its adapters, on torch's default device."""
     shape = enlarged(sizes) if model == "70b" else sizes
-    network = llama(shape, dtype=dtype, release="3.1")
+    network = llama(shape, dtype=dtype, release="3.1", checkpoint=checkpoint)
     targets = ("q_proj", "k_proj", "v_proj") if model == "70b" else ("q_proj", "v_proj")
     add_adapters(network, targets, rank=shape.rank, alpha=shape.alpha)
     return network
@@ -90,10 +103,12 @@ def build_step(sizes: Sizes, slot: Slot, *, rng: Seeds) -> tuple[Step, Any]:
         trained = [parameter for parameter in parameters if parameter.requires_grad]
         return torch.optim.AdamW(trained, lr=sizes.learning_rate, weight_decay=0.01, fused=True)
 
+    size = str(slot.settings.get("model", "8b"))
+    checkpoint = asked_checkpoint(slot, CARD, published=CHECKPOINT_70B if size == "70b" else "")
     with slot.device:
-        model = build_model(sizes, slot.dtype, model=str(slot.settings.get("model", "8b")))
+        model = build_model(sizes, slot.dtype, model=size, checkpoint=checkpoint)
     prepared = slot.prepare(model, adamw)
-    batches = itertools.cycle(document_batches(sizes, slot, seed=rng.seed("data")))
+    batches = in_rotation(document_batches(sizes, slot, seed=rng.seed("data")))
 
     def step() -> Done:
         batch = next(batches)
@@ -111,7 +126,7 @@ def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
 
 def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
     """Training starts from the frozen model, reaches every adapter, leaves the rest alone, and lowers the loss."""
-    fixed = copy.copy(sizes)
+    fixed, slot = copy.copy(sizes), without_files(slot)
     fixed.batches = 1
     step, model = build_step(fixed, slot, rng=rng)
     batch = document_batches(fixed, slot, seed=rng.seed("data"))[0]

@@ -6,6 +6,7 @@ Decisions:
   are torch's second biases). The layers are torch's `nn.LSTM`, hence cuDNN's on NVIDIA devices.
 - Data: words by Zipf's law, a text of `windows` windows in `batch` rows, on the device. The state at the end of a
   window is where the next one starts, without its gradient; it is zero again when the text starts anew.
+- `data=disk`: a text as long of the user's own (`CUPEL_TEXT`) or of made ones, read and turned into ids at set-up.
 - SGD, learning rate 1, without the paper's decay. The gradient is that of the sum over the window's tokens, averaged
   over rows, and clipped to a norm of 10, as published; the loss that is reported is the mean over tokens.
 - Parameters in fp32 at every precision; bf16 and fp16 are mixed precision by autocast, the loss in fp32.
@@ -24,9 +25,11 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from cupel.spec import Done, Seeds, Sizes, Slot, Step, UnsupportedError, Workload, WrongWorkError
+from cupel.tasks.data.text_source import words_of
 from cupel.tasks.data.token_stream import Window, token_windows
 from cupel.tasks.learning import check_fall, check_gradients, check_output
 from cupel.tasks.models.lstm_lm import LstmLanguageModel, State
+from cupel.tasks.without_files import without_files
 
 CARD = Workload(
     measures="training throughput",
@@ -35,7 +38,12 @@ CARD = Workload(
     source="Zaremba et al. 2014, Recurrent Neural Network Regularization",
     tags=("training", "language", "recurrent"),
     needs=("torch",),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
+    settings={
+        "precision": ("fp32", "tf32", "bf16", "fp16"),
+        "compile": (False, True),
+        "data": ("synthetic", "disk"),
+        "strategy": ("ddp", "fsdp"),
+    },
     optimizer="SGD, learning rate 1, gradient norm clipped to 10",
     tiny={"layers": 2, "width": 32, "vocab_size": 200, "dropout": 0.65, "batch": 4, "window": 12, "windows": 3},
     small={"layers": 2, "width": 200, "vocab_size": 4096, "dropout": 0.65, "batch": 8, "window": 20, "windows": 16},
@@ -55,13 +63,10 @@ class Parts:
             )
         self.slot = slot
         self.shape = (sizes.layers, sizes.batch, sizes.width)
-        self.windows = token_windows(
-            rows=sizes.batch,
-            window=sizes.window,
-            num_windows=sizes.windows,
-            vocab_size=sizes.vocab_size,
-            generator=slot.generator(rng.seed("data")),
-        )
+        generator = slot.generator(rng.seed("data"))
+        words = words_of(slot, rng, ids=range(sizes.vocab_size), generator=generator)
+        shape = {"rows": sizes.batch, "window": sizes.window, "num_windows": sizes.windows}
+        self.windows = token_windows(**shape, words=words)
         with slot.device:
             self.model = slot.prepare(build_model(sizes), sgd)
         self.num_read = 0
@@ -117,7 +122,7 @@ def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
 
 def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
     """Logits have their shape, gradients reach all, two windows are read as one, and a text can be learned."""
-    fixed = copy.copy(sizes)
+    fixed, slot = copy.copy(sizes), without_files(slot)
     fixed.dropout = 0.0
     parts = Parts(fixed, slot, rng)
     first, second = parts.windows[:2]

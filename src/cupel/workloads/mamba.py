@@ -8,6 +8,7 @@ Decisions:
   that of plain torch; the `transformers` library without that kernel loops over all tokens.
 - States of the scan in fp32 at every precision, worked out again in the backward pass, as in the paper (section 3.3.2).
 - Words by Zipf's law, `batches` batches in rotation, without padding; the loss is over all tokens, in fp32.
+- `data=disk`: sequences cut from texts, the user's own (`CUPEL_TEXT`) or made ones, read in every step.
 - AdamW, fused, learning rate 6e-4 without a schedule, betas 0.9 and 0.95, weight decay 0.1 (on all parameters; the
   paper spares biases, A and D), gradients clipped to a norm of 1.
 - Parameters in fp32 at every precision; bf16 and fp16 are mixed precision by autocast.
@@ -19,8 +20,8 @@ Decisions:
 from __future__ import annotations
 
 import copy
-import itertools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -28,9 +29,11 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from cupel.spec import Done, Seeds, Sizes, Slot, Step, Workload, WrongWorkError
-from cupel.tasks.data.token_stream import Window, token_windows
+from cupel.tasks.data.batch_stream import in_rotation
+from cupel.tasks.data.token_stream import Window, window_batches
 from cupel.tasks.learning import check_fall, check_gradients, check_output
 from cupel.tasks.models.mamba import Mamba
+from cupel.tasks.without_files import without_files
 
 CARD = Workload(
     measures="training throughput",
@@ -39,7 +42,12 @@ CARD = Workload(
     source="Gu & Dao 2023, Mamba: Linear-Time Sequence Modeling with Selective State Spaces",
     tags=("training", "language", "state space", "decoder"),
     needs=("torch",),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
+    settings={
+        "precision": ("fp32", "tf32", "bf16", "fp16"),
+        "compile": (False, True),
+        "data": ("synthetic", "disk"),
+        "strategy": ("ddp", "fsdp"),
+    },
     optimizer="AdamW, learning rate 6e-4, betas 0.9 and 0.95, weight decay 0.1, gradient norm clipped to 1",
     tiny={"layers": 2, "width": 32, "state": 4, "vocab_size": 256, "batch": 2, "sequence": 16, "batches": 2},
     small={"layers": 3, "width": 96, "state": 8, "vocab_size": 2048, "batch": 2, "sequence": 64, "batches": 4},
@@ -54,10 +62,9 @@ def build_model(sizes: Sizes) -> Mamba:
     return Mamba(**{key: getattr(sizes, key) for key in ("vocab_size", "width", "layers", "state")})
 
 
-def build_batches(sizes: Sizes, slot: Slot, *, rng: Seeds) -> list[Window]:
+def build_batches(sizes: Sizes, slot: Slot, *, rng: Seeds) -> Sequence[Window]:
     """The batches that training rotates over, on the device."""
-    shape = {"rows": sizes.batch, "window": sizes.sequence, "num_windows": sizes.batches}
-    return token_windows(**shape, vocab_size=sizes.vocab_size, generator=slot.generator(rng.seed("data")))
+    return window_batches(sizes, slot, rng)
 
 
 def adamw(parameters: Any) -> torch.optim.Optimizer:
@@ -77,12 +84,12 @@ def loss_of(logits_BTV: Tensor, batch: Window) -> Tensor:
     return cross_entropy(logits_BTV.flatten(0, 1).float(), batch.next_BT.flatten())
 
 
-def build(sizes: Sizes, slot: Slot, *, rng: Seeds) -> tuple[Step, Any, list[Window]]:
+def build(sizes: Sizes, slot: Slot, *, rng: Seeds) -> tuple[Step, Any, Sequence[Window]]:
     """The step, the model that it trains, and the batches that it rotates over."""
     with slot.device:
         model = slot.prepare(build_model(sizes), adamw)
     batches = build_batches(sizes, slot, rng=rng)
-    rotation = itertools.cycle(batches)
+    rotation = in_rotation(batches)
     num_tokens = sizes.batch * sizes.sequence
 
     def step() -> Done:
@@ -114,7 +121,7 @@ def check_sight(model: Any, batch: Window, slot: Slot) -> None:
 
 def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
     """Logits have their shape, an untrained one guesses, tokens see what was, gradients reach all, it learns."""
-    fixed = copy.copy(sizes)
+    fixed, slot = copy.copy(sizes), without_files(slot)
     fixed.batches = 1
     step, model, (batch,) = build(fixed, slot, rng=rng)
     logits_BTV = logits_of(model, batch.ids_BT, slot)

@@ -8,6 +8,8 @@ Decisions:
   same dropout. PyTorch cannot compile such a pass, hence no setting for it.
 - Tokens by Zipf's law, 15 % of them to be predicted, masked as in BERT, once, at set-up; `batches` batches in rotation;
   no padding. Logits at every position, though only 15 % of them count in the loss.
+- `data=disk`: sequences cut from texts, the user's own (`CUPEL_TEXT`) or made ones, read and masked in every step; 216
+  ids leave room for little more than the letters.
 - Dropout 0.05 as the library has it, save on hashed attention; one on the sum of word and position.
 - AdamW, fused, learning rate 1e-4 without a schedule (the paper: Adafactor).
 - Parameters, optimiser state and the streams between layers in fp32 at every precision; bf16 and fp16 by autocast.
@@ -19,8 +21,8 @@ Decisions:
 from __future__ import annotations
 
 import copy
-import itertools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -28,10 +30,12 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (everyone's name for it)
 
 from cupel.spec import Done, Seeds, Sizes, Slot, Step, Workload, WrongWorkError
-from cupel.tasks.data.masked_tokens import MaskedBatch, masked_batch
+from cupel.tasks.data.batch_stream import in_rotation
+from cupel.tasks.data.masked_tokens import MaskedBatch, masked_batches
 from cupel.tasks.learning import GRADIENT_SCALE, check_gradients, check_output
 from cupel.tasks.models.reformer import Reformer
 from cupel.tasks.models.reversible import run_plainly, run_reversibly
+from cupel.tasks.without_files import without_files
 
 CARD = Workload(
     measures="training throughput",
@@ -41,7 +45,9 @@ CARD = Workload(
     source="Kitaev et al. 2020, Reformer: The Efficient Transformer",
     tags=("training", "language", "transformer", "long sequences"),
     needs=("torch",),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "strategy": ("ddp",)},
+    settings={
+        "precision": ("fp32", "tf32", "bf16", "fp16"), "data": ("synthetic", "disk"), "strategy": ("ddp",),
+    },
     optimizer="AdamW, learning rate 1e-4 (tiny: 1e-3), betas 0.9 and 0.999, weight decay 0.01",
     tiny={
         "layers": 2, "width": 32, "heads": 2, "head_dim": 16, "feedforward": 64, "vocab_size": 160, "rows": 4,
@@ -68,11 +74,9 @@ def build_model(sizes: Sizes) -> Reformer:
     return Reformer(sizes).train()
 
 
-def build_batches(sizes: Sizes, slot: Slot, *, rng: Seeds) -> list[MaskedBatch]:
+def build_batches(sizes: Sizes, slot: Slot, *, rng: Seeds) -> Sequence[MaskedBatch]:
     """The batches that training rotates over, on the device."""
-    generator = slot.generator(rng.seed("data"))
-    shape = {"batch": sizes.batch, "sequence": sizes.rows * sizes.columns, "vocab_size": sizes.vocab_size}
-    return [masked_batch(**shape, generator=generator) for _ in range(sizes.batches)]
+    return masked_batches(sizes, slot, rng, sequence=sizes.rows * sizes.columns)
 
 
 def loss_of(model: Any, batch: MaskedBatch, *, slot: Slot) -> tuple[Tensor, Tensor]:
@@ -90,7 +94,7 @@ def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
 
     with slot.device:
         model = slot.prepare(build_model(sizes), adamw)
-    batches = itertools.cycle(build_batches(sizes, slot, rng=rng))
+    batches = in_rotation(build_batches(sizes, slot, rng=rng))
 
     def step() -> Done:
         batch = next(batches)
@@ -103,7 +107,7 @@ def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
 
 def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
     """Logits have their shape, an untrained model guesses, gradients reach all and are right, a batch is learned."""
-    fixed = copy.copy(sizes)
+    fixed, slot = copy.copy(sizes), without_files(slot)
     fixed.batches = 1
     with slot.device:
         model = build_model(fixed)

@@ -8,6 +8,7 @@ Decisions:
   Experts by hand (`cupel.tasks.models.switch_experts`), since the library's loop over them waits for the device;
   capacity factor 1.25 over the whole batch, tokens beyond it are dropped, as published.
 - Words by Zipf's law, 15 % cut out in spans of 3 on average (`cupel.tasks.data.span_corruption`); no padding.
+- `data=disk`: sequences cut from texts, the user's own (`CUPEL_TEXT`) or made ones, read and cut in every step.
 - Loss: cross-entropy plus 0.01 x the load-balancing losses. AdamW, fused, rate 1e-4 (torch's Adafactor would wait).
 - Parameters in fp32 at every precision; bf16 and fp16 are mixed precision by autocast, the router always in fp32.
 - Counted: tokens, those read and those written. Memory at `full` in fp32: parameters, gradients and state 16 bytes x
@@ -18,16 +19,18 @@ Decisions:
 from __future__ import annotations
 
 import copy
-import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cupel.spec import Done, Seeds, Sizes, Slot, Step, Workload, WrongWorkError
-from cupel.tasks.data.span_corruption import SpanBatch, span_batch
+from cupel.tasks.data.batch_stream import in_rotation
+from cupel.tasks.data.span_corruption import SpanBatch, span_batches
 from cupel.tasks.learning import check_fall, check_gradients, check_output
-from cupel.tasks.models.switch_experts import SwitchFeedForward, one_by_one
+from cupel.tasks.models.switch_experts import SwitchFeedForward, one_by_one, sparse_layers
+from cupel.tasks.without_files import without_files
 
 BALANCE_WEIGHT, CAPACITY_FACTOR = 0.01, 1.25
 SPARE_ROWS = 28
@@ -39,7 +42,10 @@ CARD = Workload(
     source="Fedus et al. 2021, Switch Transformers: Scaling to Trillion Parameter Models",
     tags=("training", "language", "transformer", "mixture of experts", "encoder-decoder"),
     needs=("torch", "models"),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
+    settings={
+        "precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "data": ("synthetic", "disk"),
+        "strategy": ("ddp", "fsdp"),
+    },
     optimizer="AdamW, learning rate 1e-4 (tiny: 1e-3), betas 0.9 and 0.999, weight decay 0.01",
     tiny={
         "layers": 2, "width": 32, "heads": 2, "head_dim": 16, "feedforward": 64, "experts": 4, "vocab_size": 512,
@@ -85,16 +91,9 @@ def build_model(sizes: Sizes) -> Any:
     return model.train()
 
 
-def sparse_layers(model: nn.Module) -> list[SwitchFeedForward]:
-    """The layers with experts."""
-    return [part for part in model.modules() if isinstance(part, SwitchFeedForward)]
-
-
-def build_batches(sizes: Sizes, slot: Slot, *, rng: Seeds) -> list[SpanBatch]:
+def build_batches(sizes: Sizes, slot: Slot, *, rng: Seeds) -> Sequence[SpanBatch]:
     """The batches that training rotates over, on the device."""
-    generator = slot.generator(rng.seed("data"))
-    shape = {"batch": sizes.batch, "sequence": sizes.sequence, "vocab_size": sizes.vocab_size - SPARE_ROWS}
-    return [span_batch(**shape, generator=generator) for _ in range(sizes.batches)]
+    return span_batches(sizes, slot, rng, vocab_size=sizes.vocab_size - SPARE_ROWS)
 
 
 def forward(model: Any, batch: SpanBatch, slot: Slot) -> tuple[Tensor, Tensor]:
@@ -105,7 +104,7 @@ def forward(model: Any, batch: SpanBatch, slot: Slot) -> tuple[Tensor, Tensor]:
     return output.logits, output.loss + BALANCE_WEIGHT * balance
 
 
-def build(sizes: Sizes, slot: Slot, *, rng: Seeds) -> tuple[Step, Any, list[SpanBatch]]:
+def build(sizes: Sizes, slot: Slot, *, rng: Seeds) -> tuple[Step, Any, Sequence[SpanBatch]]:
     """The step, the model that it trains, and the batches that it rotates over."""
 
     def adamw(parameters: Any) -> torch.optim.Optimizer:
@@ -114,13 +113,13 @@ def build(sizes: Sizes, slot: Slot, *, rng: Seeds) -> tuple[Step, Any, list[Span
     with slot.device:
         model = slot.prepare(build_model(sizes), adamw)
     batches = build_batches(sizes, slot, rng=rng)
-    rotation = itertools.cycle(batches)
-    num_tokens = batches[0].ids_BI.numel() + batches[0].labels_BO.numel()
+    rotation = in_rotation(batches)
 
     def step() -> Done:
-        _, loss = forward(model, next(rotation), slot)
+        batch = next(rotation)
+        _, loss = forward(model, batch, slot)
         slot.step(loss)
-        return Done(items=num_tokens, loss=loss.detach())
+        return Done(items=batch.ids_BI.numel() + batch.labels_BO.numel(), loss=loss.detach())
 
     return step, model, batches
 
@@ -132,7 +131,7 @@ def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
 
 def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
     """Logits have their shape, gradients reach all, tokens go to their experts, one batch can be learned."""
-    fixed = copy.copy(sizes)
+    fixed, slot = copy.copy(sizes), without_files(slot)
     fixed.batches, fixed.dropout = 1, 0.0
     step, model, (batch,) = build(fixed, slot, rng=rng)
     for layer in sparse_layers(model):

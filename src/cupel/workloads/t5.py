@@ -7,6 +7,7 @@ Decisions:
 - Attention by torch's scaled dot product with the learned relative positions as its mask; dropout 0.1, as published.
 - Words by Zipf's law, 15 % of them cut out in spans of 3 on average; cut once, at set-up; `batches` batches in
   rotation. Every sequence has the same length, hence no padding and no masks but the decoder's causal one.
+- `data=disk`: sequences cut from texts, the user's own (`CUPEL_TEXT`) or made ones, read and cut in every step.
 - AdamW, fused, learning rate 1e-4 without a schedule: the paper's Adafactor, as PyTorch has it, reads the norm of each
   parameter back from the device in every step.
 - Parameters and optimiser state in fp32 at every precision; bf16 and fp16 are mixed precision by autocast.
@@ -19,14 +20,16 @@ Decisions:
 from __future__ import annotations
 
 import copy
-import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from cupel.spec import Done, Seeds, Sizes, Slot, Step, Workload, WrongWorkError
-from cupel.tasks.data.span_corruption import SpanBatch, span_batch
+from cupel.tasks.data.batch_stream import in_rotation
+from cupel.tasks.data.span_corruption import SpanBatch, span_batches
 from cupel.tasks.learning import check_fall, check_gradients, check_output
+from cupel.tasks.without_files import without_files
 
 SPARE_ROWS = 28
 """Rows of the embedding beyond the last id, which fill it up to a multiple of 128."""
@@ -38,7 +41,10 @@ CARD = Workload(
     source="Raffel et al. 2020, Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer",
     tags=("training", "language", "transformer", "encoder-decoder"),
     needs=("torch", "models"),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
+    settings={
+        "precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "data": ("synthetic", "disk"),
+        "strategy": ("ddp", "fsdp"),
+    },
     optimizer="AdamW, learning rate 1e-4 (tiny: 1e-3), betas 0.9 and 0.999, weight decay 0.01",
     tiny={
         "layers": 2, "width": 64, "heads": 2, "head_dim": 32, "feedforward": 128, "vocab_size": 512, "batch": 2,
@@ -77,11 +83,9 @@ def build_model(sizes: Sizes) -> Any:
     return T5ForConditionalGeneration(config).train()
 
 
-def build_batches(sizes: Sizes, slot: Slot, *, rng: Seeds) -> list[SpanBatch]:
+def build_batches(sizes: Sizes, slot: Slot, *, rng: Seeds) -> Sequence[SpanBatch]:
     """The batches that training rotates over, on the device."""
-    generator = slot.generator(rng.seed("data"))
-    shape = {"batch": sizes.batch, "sequence": sizes.sequence, "vocab_size": sizes.vocab_size - SPARE_ROWS}
-    return [span_batch(**shape, generator=generator) for _ in range(sizes.batches)]
+    return span_batches(sizes, slot, rng, vocab_size=sizes.vocab_size - SPARE_ROWS)
 
 
 def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
@@ -92,7 +96,7 @@ def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
 
     with slot.device:
         model = slot.prepare(build_model(sizes), adamw)
-    batches = itertools.cycle(build_batches(sizes, slot, rng=rng))
+    batches = in_rotation(build_batches(sizes, slot, rng=rng))
 
     def step() -> Done:
         batch = next(batches)
@@ -107,7 +111,7 @@ def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
 
 def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
     """Logits have their shape, gradients reach all, later words are hidden, and one batch can be learned."""
-    fixed = copy.copy(sizes)
+    fixed, slot = copy.copy(sizes), without_files(slot)
     fixed.batches, fixed.dropout = 1, 0.0
     with slot.device:
         model = build_model(fixed)

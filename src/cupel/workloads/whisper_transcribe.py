@@ -6,6 +6,7 @@ Decisions:
 - The `transformers` library's model from a configuration with random weights, stored and run at the run's precision
   (so without autocast); attention by torch's scaled dot product. The loop is ours (`cupel.tasks.transcribing`): the
   library's reads a number back after every token.
+- `weights=pretrained` has those of the card's checkpoint, from the user's disk (`cupel.tasks.checkpoint`).
 - A step is a whole transcription of a batch: the log-mel spectrogram in fp32, the encoder, a prompt of 4 ids, and
   `new_tokens` tokens each (100 at `full`, about what 30 s of speech take). Texts end by their length alone, since a
   model with random weights does not end them; no beams, no temperatures to fall back to, no time stamps.
@@ -20,17 +21,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from cupel.spec import Done, Seeds, Sizes, Slot, Step, Workload, WrongWorkError
+from cupel.tasks.checkpoint import asked_checkpoint
 from cupel.tasks.data.log_mel import HOP, log_mel, mel_filters
 from cupel.tasks.data.waveforms import SAMPLES_PER_S, waveforms
 from cupel.tasks.learning import check_output
-from cupel.tasks.models.whisper import FRAMES_PER_POSITION, whisper
+from cupel.tasks.models.whisper import FRAMES_PER_POSITION, prompt_ids, whisper
 from cupel.tasks.transcribing import Scribe, Transcript
+from cupel.tasks.without_files import without_files
 
 CARD = Workload(
     measures="transcription throughput",
@@ -40,7 +44,9 @@ CARD = Workload(
     source="Radford et al. 2022, Robust Speech Recognition via Large-Scale Weak Supervision (large-v3 of 2023)",
     tags=("inference", "generation", "speech", "audio", "transformer"),
     needs=("torch", "models"),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True)},
+    settings={
+        "precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "weights": ("random", "pretrained"),
+    },
     tiny={
         "layers": 1, "width": 64, "heads": 2, "feedforward": 128, "mels": 20, "vocab_size": 256, "positions": 25,
         "context": 16, "new_tokens": 5, "batch": 2, "batches": 2,
@@ -54,28 +60,27 @@ CARD = Workload(
         "positions": 1500, "context": 448, "new_tokens": 100, "batch": 64, "batches": 4,
     },
     parameters=1_541_570_560,
+    checkpoint="openai/whisper-large-v3",
     memory_gib={"tiny": 0.1, "small": 0.5, "full": 45.0},
     stepping_s={"full": 120.0},
 )  # fmt: skip
 
-PROMPT_FROM_END = (1, 3, 4, 5)
-"""Ids of the prompt, from the end of the vocabulary: start, language, task, no time stamps."""
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.05, torch.float16: 0.01}
 """How far a logit may be from that of a pass over the whole text, as a share of the largest."""
 
 Transcribe = Callable[..., Transcript]
 
 
-def build_model(sizes: Sizes) -> Any:
-    """The model with random weights, on torch's default device."""
-    return whisper(sizes).eval()
+def build_model(sizes: Sizes, *, checkpoint: Path | None = None) -> Any:
+    """The model, with random weights where there is no checkpoint, on torch's default device."""
+    return whisper(sizes, checkpoint=checkpoint).eval()
 
 
 def build(sizes: Sizes, slot: Slot) -> tuple[Any, Transcribe]:
     """The model, and a function from waveforms to transcripts."""
     with slot.device:
-        model = build_model(sizes).to(slot.dtype)
-    prompt = torch.tensor([sizes.vocab_size - place for place in PROMPT_FROM_END], device=slot.device)
+        model = build_model(sizes, checkpoint=asked_checkpoint(slot, CARD)).to(slot.dtype)
+    prompt = torch.tensor(prompt_ids(model), device=slot.device)
     prompt_BQ = prompt.expand(sizes.batch, -1)
     filters_FM = mel_filters(sizes.mels).to(slot.device)
     encode = slot.compile(model.model.encoder)
@@ -114,6 +119,7 @@ def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
 @torch.no_grad()
 def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
     """Each token is the likeliest by one pass over the whole text, a second run writes the same, sound is heard."""
+    slot = without_files(slot)
     model, transcribe = build(sizes, slot)
     waveform_BS = build_batches(sizes, slot, rng=rng)[0]
     found = transcribe(waveform_BS, keep_logits=True)

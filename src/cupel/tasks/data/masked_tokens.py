@@ -1,16 +1,21 @@
-"""Batches for masked language modelling: random tokens, 15 % of them to be predicted.
+"""Batches for masked language modelling: random words or texts, 15 % of the tokens to be predicted.
 
 Shapes: B sequences, T tokens of each.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from cupel.tasks.data.power_law import power_law_indices
+from cupel.spec import Seeds, Sizes, Slot
+from cupel.tasks.data.batch_stream import held_or_streamed
+from cupel.tasks.data.power_law import Words, zipf_words
+from cupel.tasks.data.text_source import words_of
 
 CLS, SEP, MASK = 101, 102, 103
 """Ids of the special tokens, as in the vocabulary that BERT was published with."""
@@ -29,8 +34,20 @@ class MaskedBatch(NamedTuple):
     labels_BT: Tensor
 
 
-def masked_batch(*, batch: int, sequence: int, vocab_size: int, generator: torch.Generator) -> MaskedBatch:
-    """Draw sequences of words by Zipf's law, framed by [CLS] and [SEP], and mask them once.
+def masked_batches(sizes: Sizes, slot: Slot, rng: Seeds, *, sequence: int) -> Sequence[MaskedBatch]:
+    """Batches on the device, of `batch` sequences and `vocab_size` ids: `batches` held ones, or a stream of `disk`."""
+    generator = slot.generator(rng.seed("data"))
+    words = words_of(slot, rng, ids=range(FIRST_WORD, sizes.vocab_size), generator=generator)
+    shape = {"batch": sizes.batch, "sequence": sequence, "vocab_size": sizes.vocab_size}
+
+    stream = (masked_batch(**shape, generator=generator, words=words) for _ in itertools.count())
+    return held_or_streamed(stream, sizes, slot)
+
+
+def masked_batch(
+    *, batch: int, sequence: int, vocab_size: int, generator: torch.Generator, words: Words | None = None
+) -> MaskedBatch:
+    """Draw sequences of words, framed by [CLS] and [SEP], and mask them once.
 
     Each word is selected with probability 15 %; a selected one is replaced by [MASK] with probability 80 %, by a
     uniformly drawn word with 10 %, and stays as it is with 10 %. There is no padding.
@@ -40,6 +57,7 @@ def masked_batch(*, batch: int, sequence: int, vocab_size: int, generator: torch
         sequence: tokens of each, the two special ones included.
         vocab_size: size of the vocabulary, more than 104.
         generator: the random generator; the batch is on its device.
+        words: gives the words, of ids from 104 on; Zipf's law where None.
 
     Returns:
         The ids to read, and the labels: the true word where one is to be predicted, -100 elsewhere.
@@ -48,8 +66,7 @@ def masked_batch(*, batch: int, sequence: int, vocab_size: int, generator: torch
         Devlin et al. 2018, BERT, section 3.1 and appendix A.1.
     """
     shape, device = (batch, sequence), generator.device
-    num_words = vocab_size - FIRST_WORD
-    words_BT = FIRST_WORD + power_law_indices(shape, num_values=num_words, exponent=1.0, generator=generator)
+    words_BT = (words or zipf_words(range(FIRST_WORD, vocab_size), generator=generator))(shape)
     words_BT[:, 0], words_BT[:, -1] = CLS, SEP
     is_selected_BT = torch.rand(shape, generator=generator, device=device) < SELECTED_FRAC
     is_selected_BT &= words_BT >= FIRST_WORD

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
+
+Words: TypeAlias = Callable[[tuple[int, int]], Tensor]
+"""From a shape (B, T) to ids of words, int64, on the device."""
 
 
 def power_law_indices(shape: Sequence[int], *, num_values: int, exponent: float, generator: torch.Generator) -> Tensor:
@@ -32,3 +36,12 @@ def power_law_indices(shape: Sequence[int], *, num_values: int, exponent: float,
     end = float(num_values + 1)
     value = end**uniform if abs(power) < 1e-9 else (1.0 + uniform * (end**power - 1.0)) ** (1.0 / power)
     return (value.long() - 1).clamp_(0, num_values - 1)
+
+
+def zipf_words(ids: range, *, generator: torch.Generator) -> Words:
+    """What draws words by Zipf's law: the first of the ids is the most frequent."""
+
+    def words(shape: tuple[int, int]) -> Tensor:
+        return ids.start + power_law_indices(shape, num_values=len(ids), exponent=1.0, generator=generator)
+
+    return words

@@ -1,17 +1,22 @@
-"""Batches for span corruption: random tokens with spans cut out, and the spans to be told.
+"""Batches for span corruption: random words or texts with spans cut out, and the spans to be told.
 
 Shapes: B sequences, T raw tokens of each, I tokens to read, O tokens to write, S spans.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (everyone's name for it)
 
-from cupel.tasks.data.power_law import power_law_indices
+from cupel.spec import Seeds, Sizes, Slot
+from cupel.tasks.data.batch_stream import held_or_streamed
+from cupel.tasks.data.power_law import Words, zipf_words
+from cupel.tasks.data.text_source import words_of
 
 END = 1
 """Id of the end of a sequence; 0 is padding, 2 is the unknown word."""
@@ -43,8 +48,20 @@ def random_lengths(num_tokens: int, num_parts: int, *, batch: int, generator: to
     return ends.diff(dim=1)
 
 
-def span_batch(*, batch: int, sequence: int, vocab_size: int, generator: torch.Generator) -> SpanBatch:
-    """Draw sequences of words by Zipf's law and cut 15 % of each out, in spans of 3 tokens on average.
+def span_batches(sizes: Sizes, slot: Slot, rng: Seeds, *, vocab_size: int) -> Sequence[SpanBatch]:
+    """Batches on the device, of `batch` sequences of `sequence` tokens: `batches` held ones, or a stream of `disk`."""
+    generator = slot.generator(rng.seed("data"))
+    words = words_of(slot, rng, ids=range(FIRST_WORD, vocab_size - NUM_SENTINELS), generator=generator)
+    shape = {"batch": sizes.batch, "sequence": sizes.sequence, "vocab_size": vocab_size}
+
+    stream = (span_batch(**shape, generator=generator, words=words) for _ in itertools.count())
+    return held_or_streamed(stream, sizes, slot)
+
+
+def span_batch(
+    *, batch: int, sequence: int, vocab_size: int, generator: torch.Generator, words: Words | None = None
+) -> SpanBatch:
+    """Draw sequences of words and cut 15 % of each out, in spans of 3 tokens on average.
 
     A sequence starts with words that are kept and ends with a span. To be read: the words kept, a sentinel in place of
     each span, the end. To be written: each span after its sentinel, the end. Every sequence of a batch has the same
@@ -55,6 +72,7 @@ def span_batch(*, batch: int, sequence: int, vocab_size: int, generator: torch.G
         sequence: raw tokens of each; 568 make 512 to read and 114 to write.
         vocab_size: number of ids, the 100 sentinels included.
         generator: the random generator; the batch is on its device.
+        words: gives the words, of ids from 3 to the sentinels; Zipf's law where None.
 
     Source:
         Raffel et al. 2020, Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer, section
@@ -62,10 +80,8 @@ def span_batch(*, batch: int, sequence: int, vocab_size: int, generator: torch.G
     """
     device = generator.device
     num_corrupted, num_spans = span_counts(sequence)
-    num_words = vocab_size - NUM_SENTINELS - FIRST_WORD
-    words_BT = FIRST_WORD + power_law_indices(
-        (batch, sequence), num_values=num_words, exponent=1.0, generator=generator
-    )
+    ids = range(FIRST_WORD, vocab_size - NUM_SENTINELS)
+    words_BT = (words or zipf_words(ids, generator=generator))((batch, sequence))
     kept_BS = random_lengths(sequence - num_corrupted, num_spans, batch=batch, generator=generator)
     cut_BS = random_lengths(num_corrupted, num_spans, batch=batch, generator=generator)
     ends_BP = torch.stack([kept_BS, cut_BS], dim=2).flatten(1).cumsum(dim=1)

@@ -18,15 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (everyone's name for it)
 
 from cupel.spec import Sizes
-
-
-class Texts:
-    """Padded texts: ids (B, T), and which of the tokens may be seen, (B, 1, T, T)."""
-
-    def __init__(self, ids_BT: Tensor, is_real_BT: Tensor) -> None:
-        self.ids_BT = ids_BT
-        num_tokens = ids_BT.shape[1]
-        self.may_see_B1TT = is_real_BT[:, None, None].expand(-1, 1, num_tokens, -1)
+from cupel.tasks.data.retrieval_pairs import Texts
 
 
 def encoder(sizes: Sizes) -> Any:

@@ -1,13 +1,15 @@
-"""Llama decoders of the `transformers` library, from a configuration, with random weights."""
+"""Llama decoders of the `transformers` library, from a configuration with random weights, or from a checkpoint."""
 
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from cupel.spec import Sizes
+from cupel.tasks.models.load_checkpoint import load_checkpoint
 
 RELEASES: dict[str, dict[str, Any]] = {
     "2": {"max_position_embeddings": 4096, "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0}},
@@ -27,7 +29,9 @@ RELEASES: dict[str, dict[str, Any]] = {
 """Positions and their rotary frequencies, by release, whatever the length of the documents."""
 
 
-def llama(sizes: Sizes, *, dtype: torch.dtype = torch.float32, release: str = "3") -> Any:
+def llama(
+    sizes: Sizes, *, dtype: torch.dtype = torch.float32, release: str = "3", checkpoint: Path | None = None
+) -> Any:
     """A decoder on torch's default device, ready to train.
 
     Args:
@@ -35,9 +39,13 @@ def llama(sizes: Sizes, *, dtype: torch.dtype = torch.float32, release: str = "3
             activations within a layer are computed again in the backward pass.
         dtype: of the parameters; rotary frequencies stay in fp32.
         release: of Llama: 2, 3 or 3.1.
+        checkpoint: folder of the weights; they are random where None.
 
     Returns:
         A `LlamaForCausalLM`; its embedding and its output layer are not tied.
+
+    Raises:
+        UnsupportedError: the checkpoint is not of these sizes, or damaged.
 
     Source:
         Touvron et al. 2023, Llama 2; Grattafiori et al. 2024, The Llama 3 Herd of Models, table 3.
@@ -57,7 +65,11 @@ def llama(sizes: Sizes, *, dtype: torch.dtype = torch.float32, release: str = "3
         use_cache=False,
         **copy.deepcopy(RELEASES[release]),  # the configuration writes into what it is given
     )
-    model = LlamaForCausalLM(config).train()
+    if checkpoint is None:
+        model = LlamaForCausalLM(config)
+    else:
+        model = load_checkpoint(LlamaForCausalLM, config, folder=checkpoint, dtype=dtype)
+    model.train()
     if sizes.checkpoints:
         # Later releases of transformers 5 renamed the method, and the old name warns.
         getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)()

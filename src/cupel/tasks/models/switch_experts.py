@@ -89,3 +89,8 @@ def one_by_one(layer: SwitchFeedForward, x_NW: Tensor) -> Tensor:
         out_W = torch.relu(token_W @ layer.into_EWH[expert]) @ layer.back_EHW[expert]
         said.append(probs_E[expert] * out_W * (num_taken[expert] <= capacity))
     return torch.stack(said)
+
+
+def sparse_layers(model: nn.Module) -> list[SwitchFeedForward]:
+    """The layers of a model that have experts."""
+    return [part for part in model.modules() if isinstance(part, SwitchFeedForward)]

@@ -1,16 +1,22 @@
-"""Whisper models of the `transformers` library, from a configuration, with random weights."""
+"""Whisper models of the `transformers` library, from a configuration with random weights, or from a checkpoint."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import torch
+
 from cupel.spec import Sizes
+from cupel.tasks.models.load_checkpoint import load_checkpoint
 
 FRAMES_PER_POSITION = 2
 """Mel frames (of 10 ms) that one position of the encoder stands for."""
+PROMPT_FROM_END = (1, 3, 4, 5)
+"""Ids of a prompt where no checkpoint tells them, from the end of the vocabulary."""
 
 
-def whisper(sizes: Sizes) -> Any:
+def whisper(sizes: Sizes, *, checkpoint: Path | None = None) -> Any:
     """An encoder-decoder on torch's default device, in training mode, without dropout as published.
 
     The encoder's sinusoidal positions, which are not trained, are a buffer: an optimiser never sees them.
@@ -19,9 +25,13 @@ def whisper(sizes: Sizes) -> Any:
         sizes: `layers` (of encoder and of decoder), `width`, `heads`, `feedforward`, `mels`, `vocab_size`, `positions`
             of the encoder (50 a second), and `context`, those of the decoder. The last two ids of the vocabulary are
             the end of a text and its start.
+        checkpoint: folder of the weights; they are random where None.
 
     Returns:
         A `WhisperForConditionalGeneration`; its embedding and its output layer are tied.
+
+    Raises:
+        UnsupportedError: the checkpoint is not of these sizes, or damaged.
 
     Source:
         Radford et al. 2022, Robust Speech Recognition via Large-Scale Weak Supervision, table 1.
@@ -48,9 +58,26 @@ def whisper(sizes: Sizes) -> Any:
         pad_token_id=end,
         attn_implementation="sdpa",
     )
-    model = WhisperForConditionalGeneration(config).train()
+    if checkpoint is None:
+        model: Any = WhisperForConditionalGeneration(config)
+    else:
+        kind = WhisperForConditionalGeneration
+        model = load_checkpoint(kind, config, folder=checkpoint, dtype=torch.float32)
+    model.train()
     positions = model.model.encoder.embed_positions
     sinusoids = positions.weight.detach()
     del positions.weight
     positions.register_buffer("weight", sinusoids)
     return model
+
+
+def prompt_ids(model: Any) -> list[int]:
+    """The ids that a text begins with: its start, the language, the task, and that there are no time stamps.
+
+    A checkpoint tells them in its generation configuration, of which English and writing down are taken.
+    """
+    told, vocab_size = model.generation_config, model.config.vocab_size
+    if not getattr(told, "lang_to_id", None):
+        return [vocab_size - place for place in PROMPT_FROM_END]
+    language, task = told.lang_to_id["<|en|>"], told.task_to_id["transcribe"]
+    return [told.decoder_start_token_id, language, task, told.no_timestamps_token_id]
