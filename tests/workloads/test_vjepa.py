@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="vjepa needs torch")
@@ -12,8 +13,9 @@ pytest.importorskip("transformers", reason="vjepa needs transformers")
 
 from cupel.run.slot import TorchSlot
 from cupel.spec import Seeds, WrongWorkError
+from cupel.tasks.data.video_files import write_video
 from cupel.tasks.data.video_masks import VideoMask
-from cupel.tasks.models.vjepa import pick, targets_of
+from cupel.tasks.models.vjepa import SLICE_FRAMES, pick, targets_of
 from cupel.workloads import vjepa
 
 TINY = SimpleNamespace(**vjepa.CARD.sizes("tiny"))
@@ -24,7 +26,7 @@ def make_slot(precision: str = "fp32") -> TorchSlot:
 
 
 def make_batch():
-    return vjepa.build_batches(TINY, make_slot(), rng=Seeds(0))[0]
+    return vjepa.masked_batches(TINY, make_slot(), rng=Seeds(0), slice_frames=SLICE_FRAMES)[0]
 
 
 def test_full_is_the_large_model():
@@ -111,3 +113,22 @@ def test_the_check_finds_a_predictor_that_is_cut_off(monkeypatch):
     monkeypatch.setattr(vjepa.Vjepa, "encode", lambda *args, call=vjepa.Vjepa.encode: call(*args).detach())
     with pytest.raises(WrongWorkError, match=r"no gradient reaches encoder\."):
         vjepa.sane(TINY, make_slot(), Seeds(0))
+
+
+def test_a_users_own_videos_are_what_it_sees_and_the_records_say_so(tmp_path, monkeypatch):
+    pytest.importorskip("av", reason="videos are coded by PyAV")
+    for name, colour in (("red", (200, 20, 20)), ("blue", (20, 20, 200))):
+        (tmp_path / name).mkdir()
+        frames = iter([np.full((36, 48, 3), colour, np.uint8)] * 12)
+        write_video(tmp_path / name / "a.mp4", frames, (36, 48))
+    monkeypatch.setenv("CUPEL_VIDEO", str(tmp_path))
+    slot, seen, targets = make_slot(), [], vjepa.targets_of
+    slot.settings["data"] = "disk"
+    monkeypatch.setattr(vjepa, "targets_of", lambda encoder, clips: seen.append(clips) or targets(encoder, clips))
+    step = vjepa.setup(TINY, slot, Seeds(0))
+    assert [step().items for _ in range(2)] == [TINY.batch] * 2
+    for clips in seen:
+        assert clips.shape == (TINY.batch, TINY.frames, 3, TINY.side_px, TINY.side_px)
+        is_red = [float(clip[:, 0].mean()) > float(clip[:, 2].mean()) for clip in clips]
+        assert sorted(is_red) == [False, True]
+    assert slot.notes == [f"the data are 2 files of the user's own, in {tmp_path} (CUPEL_VIDEO)"]

@@ -7,7 +7,9 @@ Random noise, which no codec can predict, would make files many times larger and
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -50,10 +52,12 @@ def videos(*, num_files: int, num_frames: int, width_px: int, height_px: int) ->
         return find_videos(own)
 
     def make(folder: Path) -> None:
-        for index in range(num_files):
-            rng = np.random.default_rng((VERSION, index))
-            frames = film_like(num_frames, (height_px, width_px), rng)
+        def write(index: int) -> None:
+            frames = film_like(num_frames, (height_px, width_px), np.random.default_rng((VERSION, index)))
             write_video(folder / f"video_{index:05}.mp4", frames, (height_px, width_px))
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(write, range(num_files)))
 
     name = f"videos-v{VERSION}-{num_files}x{num_frames}frames-{width_px}x{height_px}px"
     return find_videos(cached_folder(name, make))

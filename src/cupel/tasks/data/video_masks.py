@@ -84,6 +84,16 @@ class MaskedClips(NamedTuple):
     masks: list[VideoMask]
 
 
+def grid_of(shape: tuple[int, int, int], patch: tuple[int, int]) -> tuple[int, int]:
+    """Slices of time, and patches along each side of a frame.
+
+    Args:
+        shape: clips, frames of each, and their height and width in pixels.
+        patch: frames that a patch lasts, and its height and width in pixels.
+    """
+    return shape[1] // patch[0], shape[2] // patch[1]
+
+
 def masked_clips(
     shape: tuple[int, int, int], patch: tuple[int, int], *, kinds: Sequence[BlockKind], generator: torch.Generator
 ) -> MaskedClips:
@@ -98,6 +108,6 @@ def masked_clips(
     (num_clips, num_frames, side_px), device = shape, generator.device
     colour = torch.randn((num_clips, 1, 3, 1, 1), generator=generator, device=device)
     pixels = torch.randn((num_clips, num_frames, 3, side_px, side_px), generator=generator, device=device)
-    grid = (num_frames // patch[0], side_px // patch[1])
-    masks = [video_mask(kind, num_clips=num_clips, grid=grid, generator=generator) for kind in kinds]
+    like = {"num_clips": num_clips, "grid": grid_of(shape, patch), "generator": generator}
+    masks = [video_mask(kind, **like) for kind in kinds]
     return MaskedClips(pixels.add_(colour), masks)
