@@ -10,7 +10,9 @@ Decisions:
 - A step is a whole transcription of a batch: the log-mel spectrogram in fp32, the encoder, a prompt of 4 ids, and
   `new_tokens` tokens each (100 at `full`, about what 30 s of speech take). Texts end by their length alone, since a
   model with random weights does not end them; no beams, no temperatures to fall back to, no time stamps.
-- Data: utterances like a voice that fill the window of 30 s; `batches` batches on the device, in rotation.
+- Data: utterances that fill the window of 30 s. `data=synthetic`: made like a voice; `batches` batches on the device,
+  in rotation. `data=disk`: parts of recordings in FLAC, or of the user's own where `CUPEL_AUDIO` names a folder of them
+  (`cupel.tasks.data.recording_batches`), decoded by `workers` processes. Needs soundfile (`cupel[media]`).
 - Counted: seconds of audio, none of it padding; `tokens` counts those written, without the prompt.
 - The loss is the model's mean surprise at the tokens it writes, which shows that a run repeats.
 - Memory at `full` in fp32 (arithmetic): weights 5.8 GiB; keys and values of the sound 64 x 1500 x 1280 numbers, twice
@@ -19,8 +21,7 @@ Decisions:
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,10 @@ from torch import Tensor
 
 from cupel.spec import Done, Seeds, Sizes, Slot, Step, Workload, WrongWorkError
 from cupel.tasks.checkpoint import asked_checkpoint
+from cupel.tasks.data.batch_stream import held_or_streamed, in_rotation
 from cupel.tasks.data.log_mel import HOP, log_mel, mel_filters
-from cupel.tasks.data.waveforms import SAMPLES_PER_S, waveforms
+from cupel.tasks.data.sound_source import sounds
+from cupel.tasks.data.waveforms import SAMPLES_PER_S
 from cupel.tasks.learning import check_output
 from cupel.tasks.models.whisper import FRAMES_PER_POSITION, prompt_ids, whisper
 from cupel.tasks.transcribing import Scribe, Transcript
@@ -45,19 +48,20 @@ CARD = Workload(
     tags=("inference", "generation", "speech", "audio", "transformer"),
     needs=("torch", "models"),
     settings={
-        "precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "weights": ("random", "pretrained"),
-    },
+        "precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "data": ("synthetic", "disk"),
+        "weights": ("random", "pretrained")},
     tiny={
         "layers": 1, "width": 64, "heads": 2, "feedforward": 128, "mels": 20, "vocab_size": 256, "positions": 25,
-        "context": 16, "new_tokens": 5, "batch": 2, "batches": 2,
+        "context": 16, "new_tokens": 5, "batch": 2, "batches": 2, "files": 8, "file_s": 0.5, "workers": 0,
     },
     small={
         "layers": 2, "width": 128, "heads": 4, "feedforward": 512, "mels": 128, "vocab_size": 4096, "positions": 150,
-        "context": 64, "new_tokens": 16, "batch": 2, "batches": 4,
+        "context": 64, "new_tokens": 16, "batch": 2, "batches": 4, "files": 32, "file_s": 4.0, "workers": 2,
     },
     full={
         "layers": 32, "width": 1280, "heads": 20, "feedforward": 5120, "mels": 128, "vocab_size": 51866,
-        "positions": 1500, "context": 448, "new_tokens": 100, "batch": 64, "batches": 4,
+        "positions": 1500, "context": 448, "new_tokens": 100, "batch": 64, "batches": 4, "files": 512, "file_s": 30.0,
+        "workers": 4,
     },
     parameters=1_541_570_560,
     checkpoint="openai/whisper-large-v3",
@@ -95,17 +99,16 @@ def build(sizes: Sizes, slot: Slot) -> tuple[Any, Transcribe]:
     return model, transcribe
 
 
-def build_batches(sizes: Sizes, slot: Slot, *, rng: Seeds) -> list[Tensor]:
-    """The waveforms (B, S) that steps rotate over, on the device."""
+def build_batches(sizes: Sizes, slot: Slot, *, rng: Seeds) -> Sequence[Tensor]:
+    """The waveforms (B, S) that steps go round, on the device."""
     generator, num_samples = slot.generator(rng.seed("data")), sizes.positions * FRAMES_PER_POSITION * HOP
-    shape = {"batch": sizes.batch, "num_samples": num_samples}
-    return [waveforms(**shape, generator=generator) for _ in range(sizes.batches)]
+    return held_or_streamed(sounds(sizes, slot, rng=rng, generator=generator, num_samples=num_samples), sizes, slot)
 
 
 def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
     """A model and batches in rotation; a step writes down the next batch."""
+    batches = in_rotation(build_batches(sizes, slot, rng=rng))
     _, transcribe = build(sizes, slot)
-    batches = itertools.cycle(build_batches(sizes, slot, rng=rng))
     num_tokens = sizes.batch * sizes.new_tokens
 
     def step() -> Done:
@@ -119,8 +122,7 @@ def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
 @torch.no_grad()
 def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
     """Each token is the likeliest by one pass over the whole text, a second run writes the same, sound is heard."""
-    slot = without_files(slot)
-    model, transcribe = build(sizes, slot)
+    model, transcribe = build(sizes, without_files(slot))
     waveform_BS = build_batches(sizes, slot, rng=rng)[0]
     found = transcribe(waveform_BS, keep_logits=True)
     given_BL = found.ids_BL[:, :-1]
