@@ -36,10 +36,12 @@ PRECISIONS = [
 
 FROM_FILES = [entry for entry in ENTRIES if "disk" in entry.card.settings.get("data", ())]
 DECODED = [entry for entry in FROM_FILES if {"vision", "audio"} & set(entry.card.tags)]
-"""Those whose files are decoded by the extra `media`, which their cards do not need."""
+"""Those whose files are decoded by the extra `media`, which their cards do not need. The check of the others takes made
+data in any case."""
 OURS = ("CUPEL_CACHE", "CUPEL_REFERENCE_DATA")
 
 from_files = pytest.mark.parametrize("entry", FROM_FILES, ids=lambda entry: entry.stem)
+decoded = pytest.mark.parametrize("entry", DECODED, ids=lambda entry: entry.stem)
 every_workload = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.stem)
 # What a model library warns of while it is imported or called is for its own authors; only ours fail a test.
 pytestmark = pytest.mark.filterwarnings("ignore:::transformers", "ignore:::huggingface_hub")
@@ -149,7 +151,7 @@ def made_files(entry: Entry, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
-@from_files
+@decoded
 def test_its_work_passes_its_own_check_on_files(entry: Entry, made_files: None) -> None:
     module, rng = load(entry), Seeds(0)
     torch.manual_seed(rng.seed("init"))
@@ -180,7 +182,7 @@ def test_a_step_on_files_never_waits_for_the_device(entry: Entry, made_files: No
     assert waits == []
 
 
-@pytest.mark.parametrize("entry", DECODED, ids=lambda entry: entry.stem)
+@decoded
 def test_without_what_decodes_files_the_install_line_is_named_and_synthetic_data_work(
     entry: Entry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
