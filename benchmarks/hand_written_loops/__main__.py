@@ -30,24 +30,25 @@ import speech_loops
 import table_loops
 import text_loops
 import writing_loops
+from cupel.measure.flop import flop_per_item
 from cupel.run.slot import TorchSlot
-from cupel.spec import Seeds
+from cupel.spec import Done, Seeds
 from interleaved import Step, rates
 
-ROOMS = (
-    image_loops,
-    text_loops,
-    speech_loops,
-    writing_loops,
-    graph_loops,
-    policy_loops,
-    table_loops,
-    micro_loops,
-)
-LOOPS = {name: loop for room in ROOMS for name, loop in room.LOOPS.items()}
+LOOPS = {
+    **image_loops.LOOPS,
+    **text_loops.LOOPS,
+    **speech_loops.LOOPS,
+    **writing_loops.LOOPS,
+    **graph_loops.LOOPS,
+    **policy_loops.LOOPS,
+    **table_loops.LOOPS,
+    **micro_loops.LOOPS,
+}
 ALTERED: dict[str, dict[str, Any]] = {"dataloader": {"workers": 0}}
 """Sizes set otherwise, for both: processes of two loaders would stand in each other's way."""
 WARM_UP_S = 0.5
+HEADER = "| entry | loop, items/s | entry, items/s | entry / loop: median (least, most) | FLOP per item, entry / loop |"
 
 
 def main() -> None:
@@ -59,13 +60,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    print("| entry | loop, items/s | entry, items/s | entry / loop: median (least, most) |\n|---|---|---|---|")
+    if unknown := sorted(set(args.names) - set(LOOPS)):
+        parser.error(f"There is no loop for {', '.join(unknown)}. There is one for: {', '.join(LOOPS)}.")
+    print(f"{HEADER}\n|---|---|---|---|---|")
     for name in args.names:
         turns = [turn(name, args.size, args.seconds) for _ in range(args.turns)]
         ratios = sorted(ours / loop for loop, ours in turns)
         loop, ours = (statistics.median(one[idx] for one in turns) for idx in (0, 1))
         spread = f"{statistics.median(ratios):.3f} ({ratios[0]:.3f}, {ratios[-1]:.3f})"
-        print(f"| {name} | {loop:.4g} | {ours:.4g} | {spread} |", flush=True)
+        print(f"| {name} | {loop:.4g} | {ours:.4g} | {spread} | {share_of_flop(name, args.size)} |", flush=True)
 
 
 def turn(name: str, size: str, seconds: float) -> list[float]:
@@ -73,6 +76,17 @@ def turn(name: str, size: str, seconds: float) -> list[float]:
     steps = both(name, size)
     rates(steps, WARM_UP_S)
     return rates(steps, seconds)
+
+
+def share_of_flop(name: str, size: str) -> str:
+    """The entry's operations per item over those of the loop, counted in a step of each; a dash where none count."""
+
+    def counted(step: Step) -> float | None:
+        step()
+        return flop_per_item(lambda: Done(items=step()))
+
+    loop, ours = map(counted, both(name, size))
+    return f"{ours / loop:.3f}" if loop and ours else "–"
 
 
 def both(name: str, size: str) -> list[Step]:

@@ -13,9 +13,9 @@ SLICE_S = 0.1
 
 
 def rates(steps: Sequence[Step], seconds: float) -> list[float]:
-    """Items per second of each, worked on for `seconds` at least; the one that has worked least goes next."""
+    """Items per second of each, worked on for `seconds` at least and equally long; who has worked least goes next."""
     spent_s, items = [0.0] * len(steps), [0.0] * len(steps)
-    while min(spent_s) < seconds:
+    while min(spent_s) < max(seconds, max(spent_s) - SLICE_S):
         idx = spent_s.index(min(spent_s))
         start = time.perf_counter()
         while (elapsed := time.perf_counter() - start) < SLICE_S:
