@@ -74,3 +74,16 @@ def test_the_check_finds_training_that_does_nothing():
     slot.step = lambda _: None
     with pytest.raises(WrongWorkError, match="expected it to fall"):
         ft_transformer.sane(TINY, slot, Seeds(0))
+
+
+def test_the_model_has_the_columns_of_a_table_from_disk(tmp_path, monkeypatch):
+    rows = "".join(f"{idx},3,{('low', 'high')[idx % 2]},{idx % 3}\n" for idx in range(40))
+    (tmp_path / "own.csv").write_text("a,b,class,c\n" + rows)
+    monkeypatch.setenv("CUPEL_OPENML", str(tmp_path / "own.csv"))
+    slot = TorchSlot(device="cpu", settings={"data": "disk"}, threads=1)
+    parts = ft_transformer.Parts(TINY, slot, Seeds(0))
+    assert parts.table_RF.shape == (32, 3)
+    assert bool(parts.table_RF.isfinite().all()), "a column that is the same in every row is no division by zero"
+    done = ft_transformer.setup(TINY, slot, Seeds(0))()
+    assert done.items == TINY.batch
+    assert bool(done.loss.isfinite())

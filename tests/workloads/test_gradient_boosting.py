@@ -94,12 +94,23 @@ def test_the_check_finds_a_loss_of_something_else(monkeypatch):
 
 
 def test_the_check_finds_a_table_without_signal(monkeypatch):
-    honest = gradient_boosting.collisions
+    honest = gradient_boosting.labelled_table
 
-    def shuffled(num_rows: int, seed: int):
-        features, is_signal = honest(num_rows, seed)
+    def shuffled(num_rows: int, slot: PlainSlot, *, seed: int):
+        features, is_signal = honest(num_rows, slot, seed=seed)
         return features, np.random.default_rng(0).permutation(is_signal)
 
-    monkeypatch.setattr(gradient_boosting, "collisions", shuffled)
+    monkeypatch.setattr(gradient_boosting, "labelled_table", shuffled)
     with pytest.raises(WrongWorkError, match="area under the ROC curve"):
         gradient_boosting.sane(TINY, make_slot(), Seeds(0))
+
+
+def test_a_table_from_disk_is_trained_on_and_its_rows_are_counted(tmp_path, monkeypatch):
+    rows = "".join(f"{idx},{(idx * 7) % 10},{'up' if idx % 20 > 9 else 'down'}\n" for idx in range(50))
+    head = "@relation r\n@attribute a numeric\n@attribute b numeric\n@attribute class {down,up}\n@data\n"
+    (tmp_path / "own.arff").write_text(head + rows)
+    monkeypatch.setenv("CUPEL_OPENML", str(tmp_path / "own.arff"))
+    slot = PlainSlot(device="cpu", settings={"data": "disk"}, threads=1)
+    done = gradient_boosting.setup(TINY, slot, Seeds(0))()
+    assert done.items == 40  # four fifths
+    gradient_boosting.sane(TINY, slot, Seeds(0))  # of made rows, since those of a file may tell nothing

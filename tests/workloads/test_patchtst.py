@@ -103,8 +103,18 @@ def test_the_check_finds_a_layer_that_is_left_out(monkeypatch):
         patchtst.sane(TINY, make_slot(), Seeds(0))
 
 
-def test_the_check_finds_training_that_climbs():
-    slot = make_slot()
-    slot.step = lambda loss: TorchSlot.step(slot, -loss)
+def test_the_check_finds_training_that_climbs(monkeypatch):
+    update = TorchSlot.step
+    monkeypatch.setattr(TorchSlot, "step", lambda slot, loss: update(slot, -loss))
     with pytest.raises(WrongWorkError, match="expected it to fall"):
-        patchtst.sane(TINY, slot, Seeds(0))
+        patchtst.sane(TINY, make_slot(), Seeds(0))
+
+
+def test_every_series_of_a_table_from_disk_is_counted(tmp_path, monkeypatch):
+    rows = "".join(f"2020-01-{day:03},{day % 7},{day % 5},{day},{-day},{day % 3}\n" for day in range(200))
+    (tmp_path / "own.csv").write_text("date,a,b,c,d,e\n" + rows)
+    monkeypatch.setenv("CUPEL_SERIES", str(tmp_path / "own.csv"))
+    slot = TorchSlot(device="cpu", settings={"data": "disk"}, threads=1)
+    done = patchtst.setup(TINY, slot, Seeds(0))()
+    assert (done.items, done.also) == (5 * TINY.batch, {"windows": TINY.batch})
+    assert bool(done.loss.isfinite())

@@ -9,6 +9,8 @@ Decisions:
 - Data: generated collisions (`cupel.tasks.data.collisions`), 28 numbers each, standardised column by column, all on the
   device. A batch is drawn at random, with replacement, on the device and within the step: a training reads a table of
   98 000 rows (the paper's HIGGS) in random order.
+- `data=disk`: at most as many rows, four fifths of a table in ARFF, the user's own (`CUPEL_OPENML`) or a made one, read
+  at set-up; the model has its columns (`cupel.tasks.data.table_source`).
 - AdamW, fused, learning rate 1e-4, weight decay 1e-5, on all parameters (the paper spares tokenizer, norms and biases);
   tiny has ten times the rate, so that it learns within the check of its work.
 - Parameters in fp32 at every precision; bf16 and fp16 are mixed precision by autocast; cross-entropy in fp32.
@@ -22,14 +24,17 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from cupel.spec import Done, Seeds, Sizes, Slot, Step, Workload, WrongWorkError
-from cupel.tasks.data.collisions import NUM_FEATURES, collisions
+from cupel.tasks.data.collisions import NUM_FEATURES
+from cupel.tasks.data.table_source import labelled_table
 from cupel.tasks.learning import check_fall, check_gradients, check_output
 from cupel.tasks.models.ft_transformer import FtTransformer
+from cupel.tasks.without_files import without_files
 
 CARD = Workload(
     measures="training throughput",
@@ -38,7 +43,12 @@ CARD = Workload(
     source="Gorishniy et al. 2021, Revisiting Deep Learning Models for Tabular Data",
     tags=("training", "tabular", "transformer"),
     needs=("torch",),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
+    settings={
+        "precision": ("fp32", "tf32", "bf16", "fp16"),
+        "compile": (False, True),
+        "data": ("synthetic", "disk"),
+        "strategy": ("ddp", "fsdp"),
+    },
     optimizer="AdamW, learning rate 1e-4 (tiny: 1e-3), betas 0.9 and 0.999, weight decay 1e-5",
     tiny={"rows": 500, "layers": 2, "width": 24, "heads": 4, "batch": 32, "dropout": 0.1, "learning_rate": 0.001},
     small={"rows": 10000, "layers": 3, "width": 48, "heads": 8, "batch": 64, "dropout": 0.1, "learning_rate": 0.0001},
@@ -48,19 +58,20 @@ CARD = Workload(
 )
 
 
-def build_model(sizes: Sizes) -> FtTransformer:
+def build_model(sizes: Sizes, *, num_features: int = NUM_FEATURES) -> FtTransformer:
     """The model with random weights, on torch's default device."""
     dropouts = 2 * sizes.dropout, sizes.dropout
     shape = {key: getattr(sizes, key) for key in ("width", "layers", "heads")}
-    return FtTransformer(num_features=NUM_FEATURES, dropouts=dropouts, **shape)
+    return FtTransformer(num_features=num_features, dropouts=dropouts, **shape)
 
 
 class Parts:
     """Model, table, and the source of random rows."""
 
     def __init__(self, sizes: Sizes, slot: Slot, rng: Seeds) -> None:
-        features, is_signal = collisions(sizes.rows, rng.seed("data"))
-        standard = (features - features.mean(axis=0)) / features.std(axis=0)
+        features, is_signal = labelled_table(sizes.rows, slot, seed=rng.seed("data"))
+        spread = features.std(axis=0)
+        standard = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1)
         self.slot, self.batch = slot, sizes.batch
         self.table_RF = torch.from_numpy(standard).to(slot.device)
         self.is_signal_R = torch.from_numpy(is_signal).to(slot.device)
@@ -70,7 +81,7 @@ class Parts:
             return torch.optim.AdamW(parameters, lr=sizes.learning_rate, weight_decay=1e-5, fused=True)
 
         with slot.device:
-            self.model = slot.prepare(build_model(sizes), adamw)
+            self.model = slot.prepare(build_model(sizes, num_features=features.shape[1]), adamw)
 
     def draw(self) -> tuple[Tensor, Tensor]:
         """Features and labels of a random batch of rows."""
@@ -102,7 +113,7 @@ def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
 
 def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
     """Logits have their shape and are a row's own, gradients reach all, and one batch can be learned."""
-    fixed = copy.copy(sizes)
+    fixed, slot = copy.copy(sizes), without_files(slot)
     fixed.dropout = 0.0
     parts = Parts(fixed, slot, rng)
     x_BF, is_signal_B = parts.draw()

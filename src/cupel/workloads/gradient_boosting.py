@@ -7,6 +7,8 @@ Decisions:
 - No sampling of rows or features; histograms row by row, deterministic, with as many threads as the slot has. On the
   CPU at every size, in LightGBM's own mixture of single and double precision: there is nothing to set.
 - Data: generated collisions (`cupel.tasks.data.collisions`), 28 numbers each, binned at set-up.
+- `data=disk`: at most as many rows, four fifths of a table in ARFF, the user's own (`CUPEL_OPENML`) or a made one of
+  98 050 rows at most, read and binned at set-up (`cupel.tasks.data.table_source`).
 - The loss is the log loss on the training rows after the round, worked out within the step as whoever watches a
   training does: one pass over the scores.
 - Counted: rows, all of them in each round.
@@ -21,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cupel.spec import Done, Seeds, Sizes, Slot, Step, Workload, WrongWorkError
-from cupel.tasks.data.collisions import collisions
+from cupel.tasks.data.table_source import labelled_table
 from cupel.tasks.learning import check_fall
+from cupel.tasks.without_files import without_files
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,6 +37,7 @@ CARD = Workload(
     source="Ke et al. 2017, LightGBM: A Highly Efficient Gradient Boosting Decision Tree",
     tags=("training", "tabular", "trees", "cpu"),
     needs=("tabular",),
+    settings={"data": ("synthetic", "disk")},
     optimizer="gradient boosting, learning rate 0.1",
     tiny={"rows": 2000, "leaves": 15, "bins": 63, "min_hessian": 5.0, "rounds": 20},
     small={"rows": 100000, "leaves": 63, "bins": 255, "min_hessian": 20.0, "rounds": 100},
@@ -49,7 +53,8 @@ class Boosting:
         import lightgbm
 
         self.rounds = sizes.rounds
-        self.features, self.is_signal = collisions(sizes.rows, rng.seed("data"))
+        self.features, self.is_signal = labelled_table(sizes.rows, slot, seed=rng.seed("data"))
+        self.num_rows = len(self.features)
         self.parameters: dict[str, Any] = {
             "objective": "binary",
             "metric": "binary_logloss",
@@ -87,7 +92,7 @@ def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
         np.empty(0, np.float32),
         np.empty(0, np.float32),
     )  # the bins are all that training reads
-    return lambda: Done(items=sizes.rows, loss=boosting.round())
+    return lambda: Done(items=boosting.num_rows, loss=boosting.round())
 
 
 def area_under_curve(score: NDArray[Any], is_signal: NDArray[Any]) -> float:
@@ -99,6 +104,7 @@ def area_under_curve(score: NDArray[Any], is_signal: NDArray[Any]) -> float:
 
 def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
     """The loss is that of the predictions and falls, every tree splits, and rows not trained on are told apart."""
+    slot = without_files(slot)
     boosting = Boosting(sizes, slot, rng)
     losses = [boosting.round() for _ in range(sizes.rounds)]
     probability = np.asarray(boosting.booster.predict(boosting.features, num_threads=slot.threads))
@@ -115,7 +121,7 @@ def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
             f"gradient_boosting: {sizes.rounds} rounds left {len(leaves)} trees of {min(leaves, default=0)} leaves or "
             f"more; expected a tree from each, of more than half of {sizes.leaves} leaves."
         )
-    features, is_signal = collisions(2000, rng.seed("held out"))
+    features, is_signal = labelled_table(2000, slot, seed=rng.seed("held out"))
     area = area_under_curve(np.asarray(boosting.booster.predict(features, num_threads=slot.threads)), is_signal)
     if not area > 0.65:
         raise WrongWorkError(

@@ -3,12 +3,14 @@
 Decisions:
 - `full` is the paper's supervised PatchTST/64 on the Weather data set: look-back 512, 64 patches of 16 with stride 8, 3
   layers of width 128, 16 heads, 256 units, batch norm, dropout 0.2, horizon 96; 128 windows of 21 series a batch.
-- The `transformers` library's model from a configuration with random weights; attention by torch's scaled dot product,
-  without the paper's sum of scores over layers. As in the paper the last value is repeated for a stride, hence 64
-  patches and not 63; the library's mask keeps the repeats out of the scaling. Series of a window do not see each other.
+- The `transformers` library's model from a configuration with random weights (`cupel.tasks.models.patchtst`). As in
+  the paper the last value is repeated for a stride, hence 64 patches and not 63; the library's mask keeps the repeats
+  out of the scaling. Series of a window do not see each other.
 - Data: generated series with days, weeks, drift and noise (`cupel.tasks.data.seasonal_series`), 52 696 steps as in
   Weather, on the device; windows are drawn at random within the step.
-- Adam, fused, learning rate 1e-4, without a schedule; squared error. Places of patches are learned.
+- `data=disk`: at most as many steps of a table of series in CSV, the user's own (`CUPEL_SERIES`) or a made one, read at
+  set-up; all its columns of numbers (`cupel.tasks.data.series_source`).
+- Adam, fused, learning rate 1e-4, without a schedule; squared error.
 - Parameters in fp32 at every precision; bf16 and fp16 are mixed precision by autocast; the loss in fp32.
 - Counted: series, batch x channels; `windows` counts windows.
 - Memory at `full`: 172 032 patches x 128 x 4 bytes = 84 MiB, about 20 of these a layer: 5 GiB in fp32.
@@ -24,8 +26,11 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (everyone's name for it)
 
 from cupel.spec import Done, Seeds, Sizes, Slot, Step, Workload, WrongWorkError
-from cupel.tasks.data.seasonal_series import random_windows, seasonal_series
+from cupel.tasks.data.seasonal_series import random_windows
+from cupel.tasks.data.series_source import series_of
 from cupel.tasks.learning import check_fall, check_gradients, check_output
+from cupel.tasks.models.patchtst import patchtst
+from cupel.tasks.without_files import without_files
 
 CARD = Workload(
     measures="training throughput",
@@ -35,7 +40,10 @@ CARD = Workload(
     source="Nie et al. 2022, A Time Series is Worth 64 Words: Long-term Forecasting with Transformers",
     tags=("training", "time series", "transformer"),
     needs=("torch", "models"),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
+    settings={
+        "precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "data": ("synthetic", "disk"),
+        "strategy": ("ddp", "fsdp"),
+    },
     optimizer="Adam, learning rate 1e-4 (tiny: 1e-3), betas 0.9 and 0.999",
     tiny={
         "look_back": 64, "horizon": 16, "patch": 16, "stride": 8, "layers": 2, "width": 16, "heads": 4, "hidden": 32,
@@ -56,47 +64,25 @@ CARD = Workload(
 
 def build_model(sizes: Sizes) -> Any:
     """The model with random weights, on torch's default device."""
-    from transformers.models.patchtst.configuration_patchtst import PatchTSTConfig
-    from transformers.models.patchtst.modeling_patchtst import PatchTSTForPrediction
-
-    config = PatchTSTConfig(
-        num_input_channels=sizes.channels,
-        context_length=sizes.look_back + sizes.stride,
-        prediction_length=sizes.horizon,
-        patch_length=sizes.patch,
-        patch_stride=sizes.stride,
-        num_hidden_layers=sizes.layers,
-        d_model=sizes.width,
-        num_attention_heads=sizes.heads,
-        ffn_dim=sizes.hidden,
-        ff_dropout=sizes.dropout,
-        path_dropout=sizes.dropout,
-        positional_dropout=sizes.dropout,
-        norm_type="batchnorm",
-        pre_norm=False,
-        scaling="std",
-        positional_encoding_type="random",
-        pooling_type=None,
-        attn_implementation="sdpa",
-    )
-    return PatchTSTForPrediction(config).train()
+    return patchtst(sizes)
 
 
 class Parts:
     """Model, series, and the source of random windows."""
 
     def __init__(self, sizes: Sizes, slot: Slot, rng: Seeds) -> None:
-        self.sizes, self.slot = sizes, slot
-        self.series_LC = seasonal_series(sizes.length, sizes.channels, slot.generator(rng.seed("data")))
+        self.sizes, self.slot = copy.copy(sizes), slot
+        self.series_LC = series_of(sizes, slot, slot.generator(rng.seed("data")))
+        self.sizes.channels = self.series_LC.shape[1]
         self.generator = slot.generator(rng.seed("order"))
         repeats = torch.arange(sizes.look_back + sizes.stride, device=slot.device) >= sizes.look_back
-        self.is_real_BTC = (~repeats)[None, :, None].expand(sizes.batch, -1, sizes.channels)
+        self.is_real_BTC = (~repeats)[None, :, None].expand(sizes.batch, -1, self.sizes.channels)
 
         def adam(parameters: Any) -> torch.optim.Optimizer:
             return torch.optim.Adam(parameters, lr=sizes.learning_rate, fused=True)
 
         with slot.device:
-            self.model = slot.prepare(build_model(sizes), adam)
+            self.model = slot.prepare(build_model(self.sizes), adam)
 
     def draw(self) -> tuple[Tensor, Tensor]:
         """Windows of what was, shape (B, look-back, C), and what follows them, shape (B, horizon, C)."""
@@ -120,7 +106,7 @@ class Parts:
 def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
     """A model and series; a step draws windows and updates."""
     parts = Parts(sizes, slot, rng)
-    num_series = sizes.batch * sizes.channels
+    num_series = sizes.batch * parts.sizes.channels
 
     def step() -> Done:
         loss = parts.loss(*parts.draw())
@@ -132,7 +118,7 @@ def setup(sizes: Sizes, slot: Slot, rng: Seeds) -> Step:
 
 def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
     """Forecasts have their shape and follow a shift of the series, gradients reach all, windows can be learned."""
-    fixed = copy.copy(sizes)
+    fixed, slot = copy.copy(sizes), without_files(slot)
     fixed.dropout = 0.0
     parts = Parts(fixed, slot, rng)
     past_BTC, future_BTC = parts.draw()

@@ -91,7 +91,8 @@ def as_columns(rows: Iterable[Row]) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {}
     for num_before, row in enumerate(rows):
         for name in row:
-            columns.setdefault(name, [None] * num_before)
+            if name not in columns:
+                columns[name] = [None] * num_before
         for name, values in columns.items():
             values.append(row.get(name))
     return columns
