@@ -10,7 +10,8 @@ Decisions:
   (`cupel.tasks.data.video_masks`). The loss is the mean absolute error to the normalised target, in fp32.
 - `data=synthetic`: standard normal pixels about a colour each; `batches` batches on the device, in rotation.
 - `data=disk`: clips at about 4 frames a second (`full`) from H.264 files like Kinetics', or the user's own where
-  `CUPEL_VIDEO` names a folder of them; decoded and cropped by `workers` processes. Needs PyAV (`cupel[media]`).
+  `CUPEL_VIDEO` names a folder of them; decoded and cropped by `workers` processes. Needs PyAV (`cupel[media]`), and at
+  `full` 1.7 GiB of the host's shared memory, where 24 batches wait.
 - AdamW, fused, learning rate 5.25e-4, weight decay 0.04, the paper's but for its schedule; the average keeps 0.99925
   of itself in each step.
 - Precision: autocast at bf16 and fp16; parameters of both encoders and optimiser state in fp32.

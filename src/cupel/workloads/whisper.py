@@ -9,7 +9,7 @@ Decisions:
   `tokens` words by Zipf's law without padding.
 - `data=synthetic`: made like a voice; `batches` batches on the device, in rotation. `data=disk`: parts of recordings in
   FLAC, or of the user's own where `CUPEL_AUDIO` names a folder of them (`cupel.tasks.data.recording_batches`), decoded
-  by `workers` processes. Needs soundfile (`cupel[media]`).
+  by `workers` processes. Needs soundfile (`cupel[media]`), and at `full` 1.8 GiB of the host's shared memory.
 - The log-mel spectrogram is made from the waveform in each step, on the device, in fp32 (`cupel.tasks.data.log_mel`).
 - AdamW, fused, learning rate 5e-4, betas 0.9 and 0.98, epsilon 1e-6, weight decay 0.1, gradients clipped to a norm of
   1, as published but for the schedule, which is constant.
