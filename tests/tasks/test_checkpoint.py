@@ -69,7 +69,7 @@ def test_every_entry_that_says_so_starts_from_the_weights_of_a_checkpoint(entry,
     torch.manual_seed(2)
     slot = make_slot(**{name: values[0] for name, values in entry.card.settings.items() if name != "weights"})
     step = work.setup(sizes, slot, Seeds(0))
-    assert slot.notes == [f"weights of {entry.card.checkpoint}, from {base}"]
+    assert slot.notes == [f"the weights are those in {base}"]
     torch.manual_seed(1)
     expected = BASES[entry.stem](sizes).state_dict()
     found = {name.replace(".frozen.", "."): value for name, value in built[0].state_dict().items()}

@@ -30,7 +30,7 @@ def asked_checkpoint(slot: Slot, card: Workload, *, published: str = "") -> Path
     if slot.settings.get("weights", "random") != "pretrained":
         return None
     folder = find_checkpoint(published or card.checkpoint, is_gated=card.gated)
-    slot.note(f"weights of {published or card.checkpoint}, from {folder}")
+    slot.note(f"the weights are those in {folder}")
     return folder
 
 
