@@ -65,6 +65,8 @@ from cupel.stats.paired_difference import PairedDifference as PairedDifference
 from cupel.stats.paired_difference import paired_difference as paired_difference
 from cupel.stats.pairs_for_effect import pairs_for_effect as pairs_for_effect
 from cupel.stats.pairs_for_equivalence import pairs_for_equivalence as pairs_for_equivalence
+from cupel.stats.parameter_importance import ParameterImportance as ParameterImportance
+from cupel.stats.parameter_importance import parameter_importance as parameter_importance
 from cupel.stats.performance_profile import PerformanceProfile as PerformanceProfile
 from cupel.stats.performance_profile import performance_profile as performance_profile
 from cupel.stats.pilot_spread import pilot_spread as pilot_spread
