@@ -36,9 +36,11 @@ LEAST_IDS = 3
 
 
 class Tokenizer(Protocol):
-    """What turns a text into ids; `end` is the id after a document, None where there is none."""
+    """What turns a text into ids."""
 
-    end: int | None
+    @property
+    def end(self) -> int | None:
+        """The id after a document; None where there is none."""
 
     def encode(self, text: str) -> Sequence[int]:
         """The ids of a text."""
