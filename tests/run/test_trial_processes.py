@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cupel.run.trial_processes import TrialProcesses, arguments, script_command
+from cupel.run.trial_processes import TrialProcesses, script_command
 from cupel.spec.errors import UsageError
-from cupel.spec.tuning import Attempt, AttemptEnded, Report, TuningRequest
+from cupel.spec.tuning import Attempt, AttemptEnded, Report, TuningRequest, arguments
 
 Run = Callable[..., tuple[list[Report], AttemptEnded]]
 

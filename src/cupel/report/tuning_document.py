@@ -1,27 +1,35 @@
 """The document of a tuning run: its folder as one JSON-able statement, which all renderers show.
 
-schema, kind "tuning", run, name, started, status (complete | partial), asked, machine
+schema, kind "tuning", run, name, started, status (complete | partial), asked, machine,
+directory, script_digest
 best            parameters, value (as selected), trial, resource, reevaluated
-                (mean, low, high, sd, n, values, note)
+                (mean, low, high, sd, n, values, note), seeds (of its starts), command
+                (that trains it again)
 trials          trial, parameters, value, resource, told, curve, status, message,
                 attempts, elapsed_s, asked_t, told_t
 incumbents      t, device_s, trial, value, resource: each time another was best
 counts          trials, valued, failed, open, starts
 costs           device_s (wall seconds of all starts, re-evaluations included),
-                elapsed_s, energy_j (None where not measurable)
+                search_s (without them), elapsed_s, energy_j (None where not
+                measurable), rungs (resource, valued, failed, device_s)
+importance      resource (values at it are compared), n, scale, level, notes,
+                parameters (name, share of the variance, low, high, n, reason)
 notes           what a reader must know, as sentences
 """
 
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cupel.ledger.run_folder import RunFolder
 from cupel.ledger.tuning_log import TrialRecord, best_trial, read_decisions, trials_of
+from cupel.report.tuning_costs import rung_costs
+from cupel.report.tuning_importance import describe_importance
 from cupel.spec.errors import RunFolderError
-from cupel.spec.tuning import TuningRequest
+from cupel.spec.tuning import TuningRequest, arguments
 from cupel.stats.mean_interval import mean_interval
 
 SCHEMA = 1
@@ -48,12 +56,17 @@ def build_tuning_document(folder: RunFolder) -> dict[str, Any]:
         "cupel": folder.asked.get("cupel", ""),
         "started": folder.asked.get("started", ""),
         "machine": folder.asked.get("machine", {}),
+        "directory": folder.asked.get("directory", ""),
+        "script_digest": folder.asked.get("script_digest", ""),
     }
-    return {**about, **tuning_document(request, list(read_decisions(folder.path)))}
+    directory = str(folder.asked.get("directory", ""))
+    return {**about, **tuning_document(request, list(read_decisions(folder.path)), directory)}
 
 
-def tuning_document(request: TuningRequest, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The same from records, without a folder."""
+def tuning_document(
+    request: TuningRequest, records: Sequence[Mapping[str, Any]], directory: str = ""
+) -> dict[str, Any]:
+    """The same from records, without a folder; `directory` is where the script is run."""
     rows = [dict(record) for record in records]
     trials = trials_of(rows)
     best = best_trial(trials, request.better)
@@ -61,14 +74,15 @@ def tuning_document(request: TuningRequest, records: Sequence[Mapping[str, Any]]
     finished = [row for row in rows if row["kind"] == "finished"]
     is_complete = bool(finished) and finished[-1]["reason"] != "interrupted"
     valued = [trial for trial in trials.values() if trial.value is not None]
-    power = [row for row in rows if row["kind"] == "power"]
+    num_cut_off = sum(row["kind"] == "started" for row in rows) - sum(row["kind"] == "ended" for row in rows)
+    costs = _costs(rows)
     return {
         "schema": SCHEMA,
         "kind": "tuning",
         "status": "complete" if is_complete else "partial",
         "ended": finished[-1]["reason"] if finished else "unfinished",
         "asked": request.as_dict(),
-        "best": None if best is None else _best(best, fresh),
+        "best": None if best is None else {**_best(best, fresh), **_again(request, best, rows, directory)},
         "trials": [_trial(trial) for trial in trials.values()],
         "incumbents": incumbents(rows, request.better),
         "counts": {
@@ -78,13 +92,32 @@ def tuning_document(request: TuningRequest, records: Sequence[Mapping[str, Any]]
             "open": sum(trial.is_open for trial in trials.values()),
             "starts": sum(trial.attempts for trial in trials.values()),
         },
-        "costs": {
-            "device_s": math.fsum(row["elapsed_s"] for row in rows if row["kind"] in ("ended", "reevaluated")),
-            "elapsed_s": max((float(row.get("t", 0.0)) for row in rows), default=0.0),
-            "energy_j": power[-1]["energy_j"] if power else None,
-        },
-        "notes": _notes(request, trials, best, fresh),
+        "costs": {**costs, "energy_j": None if num_cut_off else costs["energy_j"]},
+        "importance": describe_importance(request.search.space, trials.values(), request.searcher),
+        "notes": [*_notes(request, trials, best, fresh), *_cut_off(num_cut_off, is_over=bool(finished))],
     }
+
+
+def _costs(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Seconds and energy of all starts of the run."""
+    energies = [row["energy_j"] for row in rows if row["kind"] == "power"]
+    search_s = math.fsum(row["elapsed_s"] for row in rows if row["kind"] == "ended")
+    fresh_s = math.fsum(row["elapsed_s"] for row in rows if row["kind"] == "reevaluated")
+    return {
+        "device_s": search_s + fresh_s,
+        "search_s": search_s,
+        "elapsed_s": max((float(row.get("t", 0.0)) for row in rows), default=0.0),
+        "energy_j": math.fsum(energies) if energies and None not in energies else None,
+        "rungs": rung_costs(rows),
+    }
+
+
+def _cut_off(num: int, *, is_over: bool) -> list[str]:
+    """What is said where starts of trials have no end in the records."""
+    if not num or not is_over:
+        return []
+    starts = "1 start of a trial was" if num == 1 else f"{num} starts of trials were"
+    return [f"{starts} cut off when the run was killed: that time is not in the cost, and the energy is not known."]
 
 
 def incumbents(records: Sequence[Mapping[str, Any]], better: str) -> list[dict[str, Any]]:
@@ -96,7 +129,7 @@ def incumbents(records: Sequence[Mapping[str, Any]], better: str) -> list[dict[s
     for record in records:
         if record["kind"] == "ended":
             device_s += record["elapsed_s"]
-        if record["kind"] != "told" or record["value"] is None:
+        if record["kind"] != "told" or record["value"] is None or not math.isfinite(record["value"]):
             continue
         key = (-record["resource"], sign * record["value"], record["trial"])
         if best is None or key < best:
@@ -147,6 +180,23 @@ def _best(best: TrialRecord, fresh: Sequence[Mapping[str, Any]]) -> dict[str, An
         "resource": best.resource,
         "reevaluated": reevaluated,
     }
+
+
+def _again(
+    request: TuningRequest, best: TrialRecord, rows: Sequence[Mapping[str, Any]], directory: str
+) -> dict[str, Any]:
+    """The seeds that the best was trained with, and the command that trains it so once more."""
+    mine = [row["seed"] for row in rows if row["kind"] == "started" and row["trial"] == best.trial]
+    seeds = list(dict.fromkeys(mine))
+    surroundings = {"CUPEL_SEED": str(seeds[-1])} if seeds else {}
+    surroundings["CUPEL_CHECKPOINT"] = "best.checkpoint"
+    if request.max_resource is not None and request.fidelity == "resource":
+        surroundings["CUPEL_RESOURCE"] = f"{best.resource:.15g}"
+    script = request.script
+    start = ["python", script] if script.endswith(".py") else [script if "/" in script else f"./{script}"]
+    words = [f"{name}={value}" for name, value in surroundings.items()]
+    line = " ".join([*words, shlex.join([*start, *arguments(best.parameters)])])
+    return {"seeds": seeds, "command": f"cd {shlex.quote(directory)} && {line}" if directory else line}
 
 
 def _notes(

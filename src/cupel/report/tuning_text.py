@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self, TextIO
 
 from cupel.report.console import hanging, is_live, open_console, styled
+from cupel.report.tuning_words import again_text, assignments, at_text, cost_texts, number
 from cupel.report.words import STATUS, Sign, num, plain
 from cupel.spec.events import Decided
 from cupel.spec.tuning import (
@@ -30,24 +31,6 @@ MOST_FAILURES = 5
 LOG_LINES = 10
 
 
-def number(value: float | None) -> str:
-    """A value with five significant digits; a dash for none."""
-    return "—" if value is None else f"{value:.5g}"
-
-
-def assignments(parameters: Mapping[str, Any]) -> str:
-    """`lr=0.001, width=64`."""
-    return ", ".join(f"{n}={v:.5g}" if isinstance(v, float) else f"{n}={v}" for n, v in parameters.items())
-
-
-def again_text(again: Mapping[str, Any], metric: str) -> str:
-    """The mean over fresh seeds in words."""
-    if again["low"] is None:
-        return f"{metric} {number(again['mean'])} over {num(again['n'], 'fresh seed')}; no interval: {again['note']}"
-    ends = f"{number(again['low'])} to {number(again['high'])}"
-    return f"{metric} {number(again['mean'])} over {num(again['n'], 'fresh seed')}, 95 % interval {ends}"
-
-
 def show_tuning(document: Mapping[str, Any], *, file: TextIO, width: int | None = None) -> None:
     """Print a tuning run.
 
@@ -57,7 +40,7 @@ def show_tuning(document: Mapping[str, Any], *, file: TextIO, width: int | None 
         width: columns, the terminal's own (80 where there is none) unless given.
     """
     console = open_console(file, width)
-    asked, best, counts, costs = (document[key] for key in ("asked", "best", "counts", "costs"))
+    asked, best, counts = (document[key] for key in ("asked", "best", "counts"))
     state = {"trials": "", "budget": ", ended by its budget"}.get(document["ended"], ", not finished")
     searcher, trials = plain(asked["searcher"]), num(counts["trials"], "trial")
     console.print(styled(f"{plain(asked['script'])} tuned by {searcher}: {trials}{state}", "bold"))
@@ -65,17 +48,16 @@ def show_tuning(document: Mapping[str, Any], *, file: TextIO, width: int | None 
     if best is None:
         console.print(styled("No trial reached a value.", "bad"))
     else:
-        at = f" at {best['resource']:g}" if asked["max_resource"] is not None else ""
         console.print(styled(f"best   trial {best['trial']}: {assignments(best['parameters'])}"))
         metric = plain(asked["metric"])
-        console.print(styled(f"       {metric} {number(best['value'])}{at}, as selected (too good by the selection)"))
+        selected = f"{metric} {number(best['value'])}{at_text(document, best['resource'])}"
+        console.print(styled(f"       {selected}, as selected (too good by the selection)"))
         if best["reevaluated"] is not None:
             console.print(styled(f"       {again_text(best['reevaluated'], metric)}"))
     failed = f", {counts['failed']} failed" if counts["failed"] else ""
     started = num(counts["starts"], "start")
     console.print(styled(f"trials {counts['valued']} reached a value{failed}; {started} in all"))
-    energy = "energy not measurable" if costs["energy_j"] is None else f"{costs['energy_j'] / 3600:.3g} Wh"
-    worked, took = format_duration(costs["device_s"]), format_duration(costs["elapsed_s"])
+    worked, energy, took = cost_texts(document)
     console.print(styled(f"cost   {worked} of workers' time, {energy}; {took} in all"))
     notes = [(NOTE, plain(text)) for text in document["notes"]]
     if notes:

@@ -23,12 +23,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Self
 
 from cupel.run.guardian import MARK, kill_marked
 from cupel.run.process import Guardian, adopt_orphans, descendants
 from cupel.spec.errors import UsageError
-from cupel.spec.tuning import Attempt, AttemptEnded, OnReport, Report, TuningRequest
+from cupel.spec.tuning import Attempt, AttemptEnded, OnReport, Report, TuningRequest, arguments
 from cupel.spec.units import format_duration
 
 POLL_S = 0.02
@@ -62,18 +62,6 @@ def script_command(script: str) -> list[str]:
         f"The script {script} is not executable and does not begin with #!; nothing says how to run it. "
         f"Name its interpreter in the first line, such as #!/usr/bin/env Rscript, and chmod +x {script}."
     )
-
-
-def arguments(parameters: Mapping[str, Any]) -> list[str]:
-    """`--name=value` in the order of the space.
-
-    Example:
-        >>> arguments({"lr": 0.001, "nesterov": True})
-        ['--lr=0.001', '--nesterov=true']
-    """
-    return [
-        f"--{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in parameters.items()
-    ]
 
 
 class TrialProcesses:

@@ -136,6 +136,18 @@ class AttemptEnded:
     log_tail: tuple[str, ...] = ()
 
 
+def arguments(parameters: Mapping[str, Any]) -> list[str]:
+    """What a script is given on its command line: `--name=value` in the order of the space.
+
+    Example:
+        >>> arguments({"lr": 0.001, "nesterov": True})
+        ['--lr=0.001', '--nesterov=true']
+    """
+    return [
+        f"--{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in parameters.items()
+    ]
+
+
 OnReport: TypeAlias = Callable[[Report], bool]
 """Takes a report; returns whether the attempt may go on."""
 
