@@ -26,6 +26,13 @@ def test_a_shared_step_ends_with_its_last_rank():
     assert merged.losses == [0.5] * 3
 
 
+def test_items_that_all_ranks_do_together_count_once():
+    merged = merge_together([steps([1.0, 1.0, 1.0], 4), steps([1.5, 0.5, 1.2], 4)], counts_once=True)
+    assert merged.items == [4, 4, 4]
+    assert merged.also == {"tokens": [40, 40, 40]}
+    assert merged.end_s == pytest.approx([1.5, 2.0, 3.2])
+
+
 def test_groups_of_fast_steps_are_joined_where_all_of_them_end():
     one = steps([1.0, 1.0, 1.0], [2, 2, 2], last_step=[1, 3, 5])
     other = steps([1.5, 0.5, 1.1], [3, 1, 2], last_step=[2, 3, 5])

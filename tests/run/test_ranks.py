@@ -32,7 +32,7 @@ from cupel.spec import Done, Workload
 
 CARD = Workload(
     measures="test work", unit="samples", better="higher", source="a test", needs=("torch",),
-    settings={"strategy": ("ddp", "fsdp")},
+    settings={"strategy": ("ddp", "fsdp", "tp")},
     tiny={"width": 8}, small={"width": 8}, full={"width": 8}, stepping_s={"tiny": 0.2}, memory_gib={"tiny": 0.01},
 )
 
@@ -42,6 +42,9 @@ class Blocks(torch.nn.Module):
         super().__init__()
         self.blocks = torch.nn.ModuleList(torch.nn.Linear(width, width) for _ in range(3))
         self.out = torch.nn.Linear(width, 1)
+
+    def parallel_plan(self, num_ranks):
+        return {"blocks.0": "colwise", "blocks.1": "rowwise"}
 
     def forward(self, x):
         for block in self.blocks:
@@ -56,7 +59,7 @@ def setup(sizes, slot, rng):
     model = slot.prepare(Blocks(sizes.width), lambda p: torch.optim.AdamW(p, lr=1e-2, fused=True))
 
     def step():
-        loss = model(mine).square().mean()
+        loss = (model(mine) - mine[:, :1]).square().mean()
         slot.step(loss)
         return Done(items=len(mine), loss=loss.detach())
 
@@ -87,7 +90,7 @@ def rank_losses(job: JobFolder, rank: int) -> list[float]:
     return [record["loss"] for record in records if record["kind"] == "step"]
 
 
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp", "tp"])
 def test_two_ranks_train_as_one_process_does(driver, training, strategy):
     path = training()
     alone, _ = driver.run(path, launches=1)
@@ -101,6 +104,17 @@ def test_two_ranks_train_as_one_process_does(driver, training, strategy):
     assert mean[:num] == pytest.approx(rank_losses(one, 0)[:num], rel=1e-5)
     assert two.steps().items == pytest.approx([16.0] * len(mean))
     assert not (two.path / "rendezvous").exists()
+    done_twice = 2 * 3 * (8 * 8 + 8) if strategy == "tp" else 0  # the plan leaves two layers whole, on both ranks
+    assert two.last("count")["flop_per_item"] == one.last("count")["flop_per_item"] + done_twice
+
+
+def test_ranks_that_should_share_one_batch_and_have_two_are_wrong_work(driver, training):
+    path = Path(training())
+    path.write_text(path.read_text().replace("manual_seed(1)", "manual_seed(torch.distributed.get_rank())"))
+    _, events = driver.run(str(path), launches=1, settings=("devices=all", "strategy=tp"))
+    ended = [e for e in events if isinstance(e, JobEnded)]
+    assert [(e.status, e.reason) for e in ended] == [("ok", ""), ("failed", "wrong work")]
+    assert "last losses are" in ended[-1].message
 
 
 def test_each_rank_by_itself_adds_its_rate(driver, training, monkeypatch):
@@ -196,8 +210,8 @@ def test_ranks_that_drift_apart_are_wrong_work(driver, training):
     """A step that goes round the model that `prepare` returned trains each rank by itself."""
     path = training()
     text = Path(path).read_text()
-    assert "loss = model(mine)" in text
-    Path(path).write_text(text.replace("loss = model(mine)", "loss = model.module(mine)"))
+    assert "(model(mine)" in text
+    Path(path).write_text(text.replace("(model(mine)", "(model.module(mine)"))
     _, events = driver.run(path, launches=1, settings=("devices=all",))
     ended = [e for e in events if isinstance(e, JobEnded)]
     assert [(e.status, e.reason) for e in ended] == [("ok", ""), ("failed", "wrong work")]
@@ -237,7 +251,7 @@ def test_devices_is_a_setting_of_every_entry_with_torch(training):
     with pytest.raises(SettingError, match="training takes devices = one, each, all; asked was 'two'"):
         make_plan(Request(names=(path,), size="tiny", settings=("devices=two",)), Catalog([]))
     without = Path(path).with_name("plain.py")
-    without.write_text(Path(path).read_text().replace('settings={"strategy": ("ddp", "fsdp")},', ""))
+    without.write_text(Path(path).read_text().replace('settings={"strategy": ("ddp", "fsdp", "tp")},', ""))
     with pytest.raises(SettingError, match="plain takes devices = one, each; asked was 'all'"):
         make_plan(Request(names=(str(without),), size="tiny", settings=("devices=all",)), Catalog([]))
 

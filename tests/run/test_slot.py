@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cupel.run.slot import TorchSlot
+from cupel.spec.errors import UnsupportedError
 
 torch = pytest.importorskip("torch", reason="the slot needs torch")
 
@@ -18,3 +19,23 @@ def test_channels_last_is_the_order_of_images_and_of_weights(is_last: bool) -> N
         assert tensor.is_contiguous(memory_format=torch.channels_last) is is_last
     slot.step(model(images).sum())
     assert model.weight.is_contiguous(memory_format=torch.channels_last) is is_last
+
+
+@pytest.mark.parametrize(("strategy", "expected"), [("ddp", (1, 2)), ("fsdp", (1, 2)), ("tp", (0, 1))])
+def test_ranks_that_share_one_batch_draw_the_same_data(strategy: str, expected: tuple[int, int]) -> None:
+    slot = TorchSlot(device="cpu", settings={"strategy": strategy}, threads=1)
+    slot.rank = 1
+    slot.join(2)
+    assert (slot.rank, slot.world) == expected
+    first = TorchSlot(device="cpu", settings={}, threads=1)
+    drawn = [torch.rand(4, generator=each.generator(3)) for each in (first, slot)]
+    assert torch.equal(*drawn) is (strategy == "tp")
+
+
+def test_what_cannot_be_compiled_when_it_is_cut_is_refused_in_words() -> None:
+    slot = TorchSlot(device="cpu", settings={"strategy": "tp", "compile": True}, threads=1)
+    slot.join(2)
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2))
+    model[0].gradient_checkpointing = True
+    with pytest.raises(UnsupportedError, match="compile=false or strategy=fsdp, or checkpoints=false"):
+        slot.prepare(model, torch.optim.SGD)

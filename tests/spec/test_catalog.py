@@ -61,6 +61,11 @@ def test_an_entry_is_read_without_being_imported(tmp_path: Path) -> None:
             'unit="images", settings={"weights": ("random", "pretrained")}',
             ":1: The card's 'checkpoint'",
         ),
+        (
+            'unit="images"',
+            'unit="images", settings={"strategy": ("tp", "ddp")}',
+            ":1: The setting 'strategy' begins with 'tp', the default then; put 'ddp' or 'fsdp' first.",
+        ),
         ('better="higher"', 'better="up"', ":1: The card's 'better' is 'up'"),
         ('    source="a paper",\n', "", ":1: the card lacks source"),
         ('tiny={"batch": 2}', 'tiny={"bach": 2}', ":1: The sizes have different keys"),

@@ -42,3 +42,16 @@ def test_only_adapters_are_trained_and_each_named_layer_has_one():
 def test_a_name_that_no_layer_has_is_refused():
     with pytest.raises(ValueError, match="k_proj"):
         add_adapters(make_network(), ["q_proj", "k_proj"], rank=2, alpha=4)
+
+
+def test_an_adapter_is_cut_on_the_side_on_which_its_layer_is():
+    network = make_network()
+    network.parallel_plan = lambda _num_ranks: {"q_proj": "colwise", "block.v_proj": "rowwise", "head": "colwise"}
+    add_adapters(network, ["q_proj", "v_proj"], rank=2, alpha=4)
+    assert network.parallel_plan(2) == {
+        "q_proj.frozen": "colwise",
+        "q_proj.adapter.up": "colwise",
+        "block.v_proj.frozen": "rowwise",
+        "block.v_proj.adapter.down": "rowwise",
+        "head": "colwise",
+    }

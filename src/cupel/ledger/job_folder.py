@@ -120,7 +120,9 @@ class JobFolder:
         ranks = [steps_of(records) for records in (self.rank_records, *self.other_records)]
         if len(ranks) == 1:
             return ranks[0]
-        return merge_in_time(ranks) if self.job.settings.get("devices") == "each" else merge_together(ranks)
+        if self.job.settings.get("devices") == "each":
+            return merge_in_time(ranks)
+        return merge_together(ranks, counts_once=self.job.counts_once)
 
     def telemetry(self) -> list[dict[str, Any]]:
         """Telemetry records in order."""

@@ -3,7 +3,8 @@
 Rules
     Ranks that step together (one job over all devices) are joined step by
     step: items are summed, a step ends when its last rank ends. Where fast
-    steps stand in groups, at the steps at which every rank's groups end.
+    steps stand in groups, at the steps at which every rank's groups end. Where
+    all ranks do the same items, each a part of the work, those of rank 0 count.
     Ranks that step each for itself (one process per device at once) are
     joined in time: within the steps of the rank with the fewest, the items
     of the others are those that they did in that time, in proportion within
@@ -21,11 +22,12 @@ from collections.abc import Sequence
 from cupel.ledger.steps import Steps
 
 
-def merge_together(ranks: Sequence[Steps]) -> Steps:
+def merge_together(ranks: Sequence[Steps], *, counts_once: bool = False) -> Steps:
     """The steps of ranks that take each step together.
 
     Args:
         ranks: the steps of each rank.
+        counts_once: all ranks do the same items.
 
     Returns:
         One step for each that all ranks ended.
@@ -38,12 +40,13 @@ def merge_together(ranks: Sequence[Steps]) -> Steps:
         here = [place[step] for place in places]
         spans = [(steps, slice(b + 1, h + 1)) for steps, b, h in zip(ranks, before, here, strict=True)]
         end = max(steps.end_s[h] for steps, h in zip(ranks, here, strict=True))
-        merged.items.append(sum(sum(steps.items[span]) for steps, span in spans))
+        counted = spans[:1] if counts_once else spans
+        merged.items.append(sum(sum(steps.items[span]) for steps, span in counted))
         merged.end_s.append(end)
         merged.seconds.append(end - began)
         merged.losses.append(ranks[0].losses[here[0]])
         for unit in ranks[0].also:
-            count = sum(sum(steps.also.get(unit, [])[span]) for steps, span in spans)
+            count = sum(sum(steps.also.get(unit, [])[span]) for steps, span in counted)
             merged.also.setdefault(unit, []).append(count)
         began, before = end, here
     return merged

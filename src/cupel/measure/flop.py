@@ -4,7 +4,8 @@ Rules
     Counted: products of matrices (2 m n k), convolutions and attention, forward
     and backward, as they are executed: what is computed again in the backward
     pass counts again. A product of complex numbers is four of real ones. Each
-    product counts whole, also where a mask hides a part of it.
+    product counts whole, also where a mask hides a part of it. Of a product
+    that is cut over ranks, the part of this rank.
     Not counted: sums, element-wise functions, Fourier transforms, lookups.
     The step is run eagerly, so that every product is seen whatever the run
     compiled.
@@ -62,7 +63,8 @@ def counting_mode() -> Any:
             self._formulas = _formulas()
 
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            del types
+            if any(hasattr(kind, "redistribute") for kind in types):
+                return NotImplemented  # a tensor that is cut over ranks: the products of its parts come here in turn
             kwargs = kwargs or {}
             formula = self._formulas.get(str(getattr(func, "overloadpacket", func)))
             if formula is None and hasattr(func, "decompose"):

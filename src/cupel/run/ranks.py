@@ -217,6 +217,12 @@ class Gang:
         self._dist.broadcast(self._message, src=0)
         return int(self._message[0])
 
+    def told(self, value: float) -> float:
+        """What rank 0 found, on every rank; each waits for it."""
+        message = self._message.double().fill_(value)
+        self._dist.broadcast(message, src=0)
+        return float(message[0])
+
     def meet(self) -> None:
         """Wait until every rank is here."""
         self.agree(0)

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from cupel.run.strategies import fingerprint, shared_out, stacks
+from cupel.run.strategies import fingerprint, held_beside, shared_out, stacks, trained_parameters, updating
 from cupel.spec.card import Scalar
 from cupel.spec.errors import UnsupportedError
+from cupel.spec.job import ONE_BATCH
 
 RANK_STRIDE = 0x9E3779B97F4A7C15
 """Distance of the seeds of neighbouring ranks: the golden ratio of 64 bits, so that no two streams are near."""
@@ -60,6 +61,11 @@ class PlainSlot:
         del loss, clip_norm
         raise UnsupportedError("slot.step was called by an entry whose card does not need torch; add needs=('torch',).")
 
+    def hold(self, model: Any) -> Any:
+        """Refused: models need torch."""
+        del model
+        raise UnsupportedError("slot.hold was called by an entry whose card does not need torch; add needs=('torch',).")
+
     def generator(self, seed: int) -> Any:
         """A `random.Random`, seeded."""
         import random
@@ -95,12 +101,21 @@ class TorchSlot:
         self.rank = 0
         self.world = 1
         self.notes: list[str] = []
+        self._strategy = ""
         self._model: Any = None
         self._optimizer: Any = None
         self._scaler: Any = None
         if self.device.type != "cpu":
             torch.accelerator.set_device_index(self.device)  # events and streams are of the current device
         self._set_precision()
+
+    def join(self, num_ranks: int) -> None:
+        """Train together with as many ranks; where all have one batch between them, each draws it as rank 0 would."""
+        self._strategy = str(self.settings.get("strategy", "ddp"))
+        if self._strategy == ONE_BATCH:
+            self.rank = 0
+        else:
+            self.world = num_ranks
 
     def _set_precision(self) -> None:
         """Set the process-wide matmul mode and this slot's dtype."""
@@ -164,24 +179,30 @@ class TorchSlot:
         an embedding or an output layer, computes in bf16.
 
         Raises:
-            UnsupportedError: at fp8, no layer of the model could do so.
+            UnsupportedError: at fp8, no layer of the model could do so; or the model cannot be shared out so.
         """
         model = model.to(self.device)
         if self.precision == "fp8":
             _take_fp8(model)
-        if self.settings.get("channels_last", False):
+        if self.settings.get("channels_last", False) and self._strategy != "fsdp":  # which cuts them row by row
             model = model.to(memory_format=self._layout)
-        if self.world > 1:
-            model = shared_out(model, str(self.settings.get("strategy", "ddp")), self.device)
-        self._optimizer = optimizer_factory(model.parameters())
+        if self._strategy == "tp" and self.settings.get("compile", False):
+            _refuse_recomputed(model)
+        if self._strategy:
+            model = shared_out(model, self._strategy, self.device)
+        self._optimizer = optimizer_factory(trained_parameters(model, self._strategy))
         self._scaler = self._torch.amp.GradScaler(self.device.type) if self.precision == "fp16" else None
         self._model = model
         return self.compile(model)
 
+    def hold(self, model: Any) -> Any:
+        """A model that is not trained, on the device; with fsdp each rank has its part of it."""
+        return held_beside(model.to(self.device), self._strategy, self.device)
+
     def fingerprint(self) -> int | None:
-        """Of the weights that every rank must share; None where there are none, or each rank has a part of its own."""
-        is_whole = self.world > 1 and self.settings.get("strategy", "ddp") == "ddp"
-        return fingerprint(self._model) if is_whole and self._model is not None else None
+        """Of the weights that every rank must share; None where there are none."""
+        has_whole = self._strategy in ("ddp", "tp") and self._model is not None
+        return fingerprint(self._model) if has_whole else None
 
     def step(self, loss: Any, clip_norm: float | None = None) -> None:
         """Backward, unscale and clip where asked, update, clear the gradients."""
@@ -191,6 +212,12 @@ class TorchSlot:
             loss.backward()
         else:
             self._scaler.scale(loss).backward()
+        with updating(self._strategy):
+            self._update(clip_norm)
+        self._optimizer.zero_grad(set_to_none=True)
+
+    def _update(self, clip_norm: float | None) -> None:
+        """Unscale and clip where asked, update."""
         if clip_norm is not None:
             if self._scaler is not None:
                 self._scaler.unscale_(self._optimizer)
@@ -200,7 +227,6 @@ class TorchSlot:
         else:
             self._scaler.step(self._optimizer)
             self._scaler.update()
-        self._optimizer.zero_grad(set_to_none=True)
 
     def generator(self, seed: int) -> Any:
         """A generator on the device, seeded; another stream on each rank, so that no two draw the same data."""
@@ -210,6 +236,15 @@ class TorchSlot:
         """Keep a text for the launch's result, once."""
         if text not in self.notes:
             self.notes.append(text)
+
+
+def _refuse_recomputed(model: Any) -> None:
+    """PyTorch 2.13 cannot compile a model that is cut and whose activations are computed again."""
+    if any(getattr(module, "gradient_checkpointing", False) for module in model.modules()):
+        raise UnsupportedError(
+            "strategy=tp was asked with compile=true, of a model that computes activations again in the backward pass; "
+            "PyTorch cannot compile the three together. Take compile=false or strategy=fsdp, or checkpoints=false."
+        )
 
 
 def _take_fp8(model: Any) -> None:

@@ -143,11 +143,16 @@ class Watch:
             job=self._job,
             phase=self._events.phase,
             num_steps=self._events.num_steps,
-            rate=None if self._events.rate is None else self._events.rate * self._job.ranks,
+            rate=None if self._events.rate is None else self._events.rate * self._num_counted,
             elapsed_s=time.monotonic() - self._started,
             memory_bytes=_total(devices, "memory_bytes") if devices else sample.get("memory_bytes"),
             power_w=_total(devices, "power_w"),
         )
+
+    @property
+    def _num_counted(self) -> int:
+        """Ranks that have items of their own, about as many each as the first."""
+        return 1 if self._job.counts_once else self._job.ranks
 
     def _end(self, code: int) -> JobEnded:
         """How it ended, recorded and told."""

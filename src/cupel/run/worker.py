@@ -40,6 +40,9 @@ from cupel.spec.job import Job
 from cupel.spec.protocols import Step
 from cupel.spec.seeds import Seeds
 
+LOSS_TOLERANCE = 1e-4
+"""How far, as a share, the losses of ranks may differ that share the work on one batch."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Do the job in the folder that the first argument names, or one rank of it."""
@@ -131,9 +134,13 @@ def _launch(place: Place, writer: RecordWriter) -> int:
     writer.write("phase", phase="stepping", t=time.time())
     is_host = str(slot.device).startswith("cpu")
 
+    last_loss: float | None = None
+
     def write(rows: Sequence[StepRow]) -> None:
+        nonlocal last_loss
         writer.write_text(format_rows(rows))
         _refuse_bad_loss([row.loss for row in rows], rows[0].index)
+        last_loss = rows[-1].loss
 
     agree = gang.agree if gang is not None and is_joint(job.settings, entry.card) else None
     late = run_steps(
@@ -145,12 +152,13 @@ def _launch(place: Place, writer: RecordWriter) -> int:
         has_late_losses=not is_host,
     )
     writer.write("phase", phase="finishing", t=time.time())
-    if gang is not None and isinstance(slot, TorchSlot):
-        _refuse_strays(gang, slot)
     if late:
         losses = [float(loss) for loss in late]
         writer.write("losses", loss=[x if math.isfinite(x) else str(x) for x in losses])
         _refuse_bad_loss(losses, 0)
+        last_loss = losses[-1]
+    if gang is not None and isinstance(slot, TorchSlot):
+        _refuse_strays(gang, slot, loss=last_loss if job.counts_once else None)
     done = {
         "import_s": imported - started,
         "setup_s": ready - imported,
@@ -169,8 +177,21 @@ def _write_result(writer: RecordWriter, done: dict[str, Any]) -> None:
     writer.write("result", t=time.time(), peak_rss_bytes=peak_rss_bytes(), **done)
 
 
-def _refuse_strays(gang: Gang, slot: TorchSlot) -> None:
-    """Ranks that average their gradients hold the same weights; where they do not, they trained different models."""
+def _refuse_strays(gang: Gang, slot: TorchSlot, *, loss: float | None) -> None:
+    """Ranks that train one model hold the same weights, as far as each has them whole, and have the same loss.
+
+    Args:
+        gang: the ranks.
+        slot: of this one.
+        loss: of the last step, where all ranks have the same data.
+    """
+    if loss is not None:
+        first = gang.told(loss)
+        if not math.isclose(first, loss, rel_tol=LOSS_TOLERANCE):
+            raise WrongWorkError(
+                f"the ranks share the work on one batch, and their last losses are {first:.7g} on rank 0 and "
+                f"{loss:.7g} here; expected the same. With strategy=tp, data must not depend on the rank."
+            )
     mine = slot.fingerprint()
     if mine is not None and gang.agree(mine) != mine:
         raise WrongWorkError(
@@ -191,7 +212,9 @@ def _count(place: Place, step: Step, *, slot: PlainSlot | TorchSlot, writer: Rec
     if place.gang is not None and slot.world > 1:
         place.gang.meet()
     try:
-        writer.write("count", flop_per_item=flop_per_item(step))
+        mine = flop_per_item(step)
+        num_parts = place.job.ranks if place.job.counts_once else 1  # of an item's work, one on each rank
+        writer.write("count", flop_per_item=None if mine is None else num_parts * mine)
     except Exception as error:  # noqa: BLE001  the launch is measured; only this number is not known
         writer.write("count", flop_per_item=None, note=f"{type(error).__name__}: {error}"[:400])
         return UNCOUNTED_EXIT if slot.world > 1 else 0
@@ -239,8 +262,8 @@ def _slot(place: Place, entry: Entry) -> PlainSlot | TorchSlot:
     torch.manual_seed(Seeds(job.seed).seed("init"))
     slot = TorchSlot(device=place.device, settings=settings, threads=job.threads)
     slot.rank = place.rank
-    if is_joint(job.settings, entry.card):
-        slot.world = job.ranks
+    if job.ranks > 1 and is_joint(job.settings, entry.card):
+        slot.join(job.ranks)
     return slot
 
 

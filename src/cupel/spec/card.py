@@ -82,15 +82,20 @@ class Workload:
         if len({frozenset(k) for k in keys.values()}) != 1:
             listed = {size: sorted(names) for size, names in keys.items()}
             raise CardError(f"The sizes have different keys: {listed}; give each size the same keys.")
-        for name, values in self.settings.items():
-            if not isinstance(values, tuple) or not values:
-                raise CardError(f"The setting {name!r} is {values!r}; expected a tuple of values, the default first.")
+        self._check_settings()
         for name in ("memory_gib", "stepping_s"):
             strange = set(getattr(self, name)) - set(SIZES)
             if strange:
                 raise CardError(f"The card's {name!r} names {sorted(strange)}; expected sizes: {', '.join(SIZES)}.")
         if not self.checkpoint and (self.gated or "pretrained" in self.settings.get("weights", ())):
             raise CardError("The card's 'checkpoint' is empty; name the published weights that it says can be had.")
+
+    def _check_settings(self) -> None:
+        for name, values in self.settings.items():
+            if not isinstance(values, tuple) or not values:
+                raise CardError(f"The setting {name!r} is {values!r}; expected a tuple of values, the default first.")
+            if name == "strategy" and values[0] == "tp":  # a job is told by what is not the default
+                raise CardError("The setting 'strategy' begins with 'tp', the default then; put 'ddp' or 'fsdp' first.")
 
     @property
     def kind(self) -> str:

@@ -19,6 +19,8 @@ from cupel.spec.card import Scalar
 ID_DIGITS = 12
 SHARING = ("devices", "strategy")
 """Settings that say how work is shared out, and not what it is."""
+ONE_BATCH = "tp"
+"""The strategy whose ranks all have the same data, so that its items count once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +96,12 @@ class Job:
         mark = hashlib.blake2b(text.encode(), digest_size=ID_DIGITS // 2).hexdigest()
         label = "sane" if self.kind == "sane" else f"{self.launch:03d}"
         return f"{self.stem}.{self.size}.{label}.{mark}"
+
+    @property
+    def counts_once(self) -> bool:
+        """Whether all ranks do the same items together, each a part of the work on them."""
+        is_joint = self.ranks > 1 and self.settings.get("devices", "all") == "all"
+        return is_joint and self.settings.get("strategy") == ONE_BATCH
 
     def as_dict(self) -> dict[str, Any]:
         """The job as plain data."""

@@ -45,8 +45,8 @@ class Slot(Protocol):
         precision: the run's precision setting (`fp32`, `tf32`, `bf16`, `fp16`, `fp8`, `int8`).
         settings: every setting of the entry's card with the value of this run.
         threads: intra-op threads of this worker.
-        rank: this process among the job's ranks, from 0.
-        world: number of ranks of the job.
+        rank: this process among those that have data of their own, from 0.
+        world: number of them that do one work together; ranks that all have the same data (`strategy=tp`) are one.
     """
 
     device: Any
@@ -72,7 +72,8 @@ class Slot(Protocol):
     def prepare(self, model: Any, optimizer_factory: Callable[[Any], Any]) -> Any:
         """Move a model to the device, wrap it for this run, and build its optimiser from its parameters.
 
-        At fp8 the linear layers of its blocks are replaced first, in place; the parameters stay the same objects.
+        At fp8 the linear layers of its blocks are replaced first, in place; the parameters stay the same objects. A
+        model that `strategy=tp` can cut has a method `parallel_plan` (`cupel.run.strategies` says of what form).
 
         Returns:
             The model to call; `step` then updates it.
@@ -80,6 +81,13 @@ class Slot(Protocol):
 
     def step(self, loss: Any, clip_norm: float | None = None) -> None:
         """Backward and update of the prepared model, loss scaling included; gradients are cleared afterwards."""
+
+    def hold(self, model: Any) -> Any:
+        """Move a model that is not trained (a teacher, a target) to the device, shared out as the trained one is.
+
+        Parameters of the two that match are then cut alike, so that one can follow the other. It must be called itself,
+        and not its parts.
+        """
 
     def generator(self, seed: int) -> Any:
         """A `torch.Generator` on the device, seeded."""

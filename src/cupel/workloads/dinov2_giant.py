@@ -43,7 +43,7 @@ CARD = Workload(
     needs=("torch", "models"),
     settings={
         "precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "data": ("synthetic", "disk"),
-        "strategy": ("ddp",)},
+        "strategy": ("ddp", "fsdp")},
     optimizer="AdamW, learning rate 2e-4 x sqrt(batch / 1024) (tiny: 1e-3), weight decay 0.04, gradient norm cut to 3",
     tiny={
         "layers": 2, "width": 32, "heads": 2, "patch_px": 14, "global_px": 28, "local_px": 14, "num_local": 2,
@@ -85,7 +85,7 @@ def build(sizes: Sizes, slot: Slot) -> Networks:
     """Student, teacher and centre, before the first step."""
     with slot.device:
         student = build_model(sizes)
-    teacher = follower_of(student).eval()
+    teacher = slot.hold(follower_of(student).eval())
 
     def adamw(parameters: Any) -> torch.optim.Optimizer:
         return torch.optim.AdamW(parameters, lr=sizes.learning_rate, weight_decay=0.04, fused=True)

@@ -9,7 +9,7 @@ Decisions:
   and skew decides how well caches work. One index a table at `small` and `full`, as in that log; two at `tiny`.
 - SGD, learning rate 0.1, as in the paper; embedding gradients are sparse, so a step reads and writes the rows it uses.
 - Tables and optimiser in fp32 at every precision; bf16 and fp16 are mixed precision by autocast in the networks.
-- `batches` batches in rotation, all on the device. Counted: samples.
+- `batches` batches in rotation, all on the device. Counted: samples. No `fsdp`: it cannot share out sparse gradients.
 - Memory at `full`: tables 16.1 GiB, sparse gradients 0.4 GiB several times, activations about 1.5 GiB (arithmetic).
 """
 

@@ -34,7 +34,7 @@ CARD = Workload(
     source="Mnih et al. 2015, Human-level Control through Deep Reinforcement Learning",
     tags=("training", "reinforcement learning"),
     needs=("torch",),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp",)},
+    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
     optimizer="Adam, learning rate 2.5e-4",
     tiny={"num_envs": 8, "interval": 4, "capacity": 256, "batch": 64, "target_every": 8},
     small={"num_envs": 64, "interval": 10, "capacity": 16384, "batch": 4096, "target_every": 50},
@@ -75,7 +75,7 @@ def act(parts: Parts, *, epsilon: float) -> None:
 def build(sizes: Sizes, slot: Slot, *, rng: Seeds) -> Parts:
     """Networks, environments, and a memory full of random actions."""
     model = build_model(sizes)
-    target = slot.compile(copy.deepcopy(model).to(slot.device).requires_grad_(requires_grad=False))
+    target = slot.compile(slot.hold(copy.deepcopy(model).requires_grad_(requires_grad=False)))
     model = slot.prepare(model, lambda parameters: torch.optim.Adam(parameters, lr=2.5e-4, fused=True))
     envs = CartPoles(sizes.num_envs, slot.generator(rng.seed("data")))
     memory = ReplayBuffer(sizes.capacity, NUM_STATE, device=slot.device)

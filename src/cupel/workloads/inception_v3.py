@@ -48,7 +48,7 @@ CARD = Workload(
         "precision": ("fp32", "tf32", "bf16", "fp16"),
         "compile": (False, True),
         "channels_last": (False, True),
-        "data": ("synthetic", "disk"), "strategy": ("ddp",)},
+        "data": ("synthetic", "disk"), "strategy": ("ddp", "fsdp")},
     tiny={
         "width": 4, "aux_kernel_px": 1, "dropout": 0.5, "image_px": 107, "num_classes": 10, "batch": 4, "batches": 2,
         "files": 16, "file_px": 96, "workers": 0,

@@ -50,7 +50,7 @@ CARD = Workload(
         "compile": (False, True),
         "data": ("synthetic", "disk"),
         "weights": ("random", "pretrained"),
-        "strategy": ("ddp", "fsdp"),
+        "strategy": ("ddp", "fsdp", "tp"),
     },
     optimizer="AdamW, learning rate 3e-4, betas 0.9 and 0.95, weight decay 0.1",
     tiny={

@@ -45,15 +45,15 @@ CARD = Workload(
         "compile": (False, True),
         "data": ("synthetic", "disk"),
         "weights": ("random", "pretrained"),
-        "strategy": ("ddp", "fsdp"),
+        "strategy": ("ddp", "fsdp", "tp"),
     },
     optimizer="AdamW, learning rate 2e-5 (tiny: 1e-3), betas 0.9 and 0.999, weight decay 0.01",
     tiny={
-        "layers": 2, "width": 64, "heads": 8, "kv_heads": 1, "feedforward": 224, "vocab_size": 512, "batch": 2,
+        "layers": 2, "width": 64, "heads": 8, "kv_heads": 2, "feedforward": 224, "vocab_size": 512, "batch": 2,
         "shortest": 8, "longest": 32, "padded_to": 32, "checkpoints": True, "learning_rate": 1e-3, "batches": 2,
     },
     small={
-        "layers": 3, "width": 256, "heads": 8, "kv_heads": 1, "feedforward": 896, "vocab_size": 4096, "batch": 2,
+        "layers": 3, "width": 256, "heads": 8, "kv_heads": 2, "feedforward": 896, "vocab_size": 4096, "batch": 2,
         "shortest": 16, "longest": 48, "padded_to": 48, "checkpoints": False, "learning_rate": 2e-5, "batches": 8,
     },
     full={

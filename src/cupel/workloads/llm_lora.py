@@ -54,7 +54,7 @@ CARD = Workload(
         "data": ("synthetic", "disk"),
         "weights": ("random", "pretrained"),
         "model": ("8b", "70b"),
-        "strategy": ("ddp", "fsdp"),
+        "strategy": ("ddp", "fsdp", "tp"),
     },
     optimizer="AdamW on the adapters, learning rate 3e-4 (tiny: 1e-2), betas 0.9 and 0.999, weight decay 0.01",
     tiny={

@@ -46,7 +46,7 @@ CARD = Workload(
     tags=("training", "language", "transformer", "long sequences"),
     needs=("torch",),
     settings={
-        "precision": ("fp32", "tf32", "bf16", "fp16"), "data": ("synthetic", "disk"), "strategy": ("ddp",),
+        "precision": ("fp32", "tf32", "bf16", "fp16"), "data": ("synthetic", "disk"), "strategy": ("ddp", "fsdp"),
     },
     optimizer="AdamW, learning rate 1e-4 (tiny: 1e-3), betas 0.9 and 0.999, weight decay 0.01",
     tiny={

@@ -41,7 +41,7 @@ CARD = Workload(
         "compile": (False, True),
         "channels_last": (False, True),
         "data": ("synthetic", "disk"),
-        "strategy": ("ddp",),
+        "strategy": ("ddp", "fsdp"),
     },
     tiny={
         "depth": 4, "group_width": 4, "image_px": 32, "num_classes": 10, "batch": 4, "batches": 2,

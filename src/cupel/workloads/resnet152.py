@@ -37,7 +37,7 @@ CARD = Workload(
         "compile": (False, True),
         "channels_last": (False, True),
         "data": ("synthetic", "disk"),
-        "strategy": ("ddp",),
+        "strategy": ("ddp", "fsdp"),
     },
     tiny={
         "depth": 26, "width": 8, "image_px": 64, "num_classes": 10, "batch": 4, "batches": 2,

@@ -33,7 +33,7 @@ CARD = Workload(
         "precision": ("fp32", "tf32", "bf16", "fp16"),
         "compile": (False, True),
         "channels_last": (False, True),
-        "data": ("synthetic", "disk"), "strategy": ("ddp",)},
+        "data": ("synthetic", "disk"), "strategy": ("ddp", "fsdp")},
     tiny={
         "depth": 14, "width": 8, "image_px": 32, "num_classes": 10, "batch": 4, "batches": 2,
         "files": 16, "file_px": 96, "workers": 0,

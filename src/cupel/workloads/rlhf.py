@@ -41,7 +41,7 @@ CARD = Workload(
     source="Ziegler et al. 2019, Fine-Tuning Language Models from Human Preferences",
     tags=("training", "language", "transformer", "decoder", "reinforcement learning", "generation"),
     needs=("torch", "models"),
-    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp",)},
+    settings={"precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "strategy": ("ddp", "fsdp")},
     optimizer="AdamW, learning rate 3e-6 (tiny: 1e-2), no weight decay, gradient norm clipped to 1",
     tiny={
         "layers": 1, "width": 32, "heads": 2, "feedforward": 64, "vocab_size": 64, "batch": 16, "prompt": 4, "new": 6,
@@ -83,15 +83,15 @@ def build(sizes: Sizes, slot: Slot, *, rng: Seeds) -> Parts:
     adamw = functools.partial(torch.optim.AdamW, lr=sizes.learning_rate, weight_decay=0.0, fused=True)
     with slot.device:
         model = build_model(sizes)
-        writer = Writer(model.writer, num_prompt=sizes.prompt, num_new=sizes.new)
-    reference, reward = (copy.deepcopy(part).requires_grad_(False) for part in (model.writer, model.judge))
+    reference, reward = (slot.hold(copy.deepcopy(part).requires_grad_(False)) for part in (model.writer, model.judge))
     words = {"num_values": sizes.vocab_size, "exponent": 1.0, "generator": slot.generator(rng.seed("data"))}
+    policy = slot.prepare(model, adamw)
     return Parts(
-        policy=slot.prepare(model, adamw),
+        policy=policy,
         model=model,
         reference=reference,
         score=lambda ids_BT: reward(ids_BT)[:, -1],
-        writer=writer,
+        writer=Writer(model.read, num_prompt=sizes.prompt, num_new=sizes.new),
         sampler=Sampler(slot.generator(rng.seed("order")), temperature=model.temperature),
         rules=Rules(epochs=sizes.epochs, minibatches=1, value_weight=0.1, entropy_weight=0.0, clip_norm=1.0),
         prompts=[power_law_indices((sizes.batch, sizes.prompt), **words) for _ in range(sizes.batches)],

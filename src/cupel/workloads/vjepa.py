@@ -47,7 +47,7 @@ CARD = Workload(
     needs=("torch", "models"),
     settings={
         "precision": ("fp32", "tf32", "bf16", "fp16"), "compile": (False, True), "data": ("synthetic", "disk"),
-        "strategy": ("ddp",)},
+        "strategy": ("ddp", "fsdp")},
     optimizer="AdamW, learning rate 5.25e-4, betas 0.9 and 0.999, weight decay 0.04",
     tiny={
         "layers": 1, "width": 32, "heads": 2, "predictor_layers": 2, "predictor_width": 32, "predictor_heads": 2,
@@ -88,7 +88,7 @@ def build(sizes: Sizes, slot: Slot) -> Networks:
     """The networks before the first step."""
     with slot.device:
         student = build_model(sizes)
-    teacher = follower_of(student.encoder).eval()
+    teacher = slot.hold(follower_of(student.encoder).eval())
     return Networks(slot.prepare(student, adamw), student, teacher)
 
 

@@ -76,6 +76,8 @@ class Writing(nn.Module):
         temperature: divides the logits, as it does when responses are drawn.
     """
 
+    further_calls = ("read",)
+
     def __init__(self, writer: Any, judge: Judge, *, num_new: int, temperature: float) -> None:
         super().__init__()
         self.writer, self.judge = writer, judge
@@ -84,6 +86,10 @@ class Writing(nn.Module):
     def forward(self, ids_BT: Tensor) -> tuple[Tensor, Tensor]:
         """Log probabilities (B, V, R) of what may stand at each place of the response, and values (B, R), in fp32."""
         return self.log_probs(self.writer, ids_BT), self.judge(ids_BT)[:, -self.num_new - 1 : -1]
+
+    def read(self, **words: Any) -> Any:
+        """One pass of the writer alone, in the words of the `transformers` library."""
+        return self.writer(**words)
 
     def log_probs(self, writer: Any, ids_BT: Tensor) -> Tensor:
         """The same log probabilities (B, V, R) for any decoder."""

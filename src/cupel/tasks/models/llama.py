@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+import functools
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from cupel.spec import Sizes
+from cupel.spec import Sizes, UnsupportedError
 from cupel.tasks.models.load_checkpoint import load_checkpoint
 
 RELEASES: dict[str, dict[str, Any]] = {
@@ -42,7 +43,7 @@ def llama(
         checkpoint: folder of the weights; they are random where None.
 
     Returns:
-        A `LlamaForCausalLM`; its embedding and its output layer are not tied.
+        A `LlamaForCausalLM`; its embedding and its output layer are not tied. It has a `parallel_plan`.
 
     Raises:
         UnsupportedError: the checkpoint is not of these sizes, or damaged.
@@ -75,4 +76,43 @@ def llama(
         getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)()
     for parameter in model.parameters():  # not model.to(dtype), which would round the rotary frequencies as well
         parameter.data = parameter.data.to(dtype)
+    model.parallel_plan = functools.partial(parallel_plan, config)
     return model
+
+
+def parallel_plan(config: Any, num_ranks: int) -> dict[str, str]:
+    """How tensor parallelism cuts a decoder: heads, inner features, words.
+
+    Args:
+        config: of the decoder.
+        num_ranks: that share it.
+
+    Returns:
+        For patterns of names of layers, a cut of `cupel.run.strategies`. Norms stay whole.
+
+    Raises:
+        UnsupportedError: one of the four numbers does not go into so many equal parts.
+
+    Source:
+        Shoeybi et al. 2019, Megatron-LM, section 3.
+    """
+    numbers = {
+        "heads": config.num_attention_heads,
+        "key and value heads": config.num_key_value_heads,
+        "inner features": config.intermediate_size,
+        "words": config.vocab_size,
+    }
+    for what, number in numbers.items():
+        if number % num_ranks:
+            raise UnsupportedError(
+                f"strategy=tp was asked over {num_ranks} ranks; {number} {what} do not go into so many equal parts. "
+                "Take ddp or fsdp, or another size."
+            )
+    columns = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "mlp.gate_proj", "mlp.up_proj")
+    rows = ("self_attn.o_proj", "mlp.down_proj")
+    return {
+        "model.embed_tokens": "rowwise",
+        **{f"model.layers.*.{name}": "colwise" for name in columns},
+        **{f"model.layers.*.{name}": "rowwise" for name in rows},
+        "lm_head": "colwise_gathered",
+    }

@@ -9,8 +9,9 @@ Source: Hu et al. 2021, LoRA: Low-Rank Adaptation of Large Language Models, sect
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 
 from torch import Tensor, nn
 
@@ -57,7 +58,7 @@ def add_adapters(model: nn.Module, targets: Collection[str], *, rank: int, alpha
     """Freeze every parameter and put an adapter beside each linear layer that has one of these names.
 
     Args:
-        model: changed in place; adapters are made on torch's default device.
+        model: changed in place, its `parallel_plan` too; adapters are made on torch's default device.
         targets: last parts of the layers' names, such as `q_proj`.
         rank: of the adapters.
         alpha: their scale, times the rank.
@@ -77,6 +78,33 @@ def add_adapters(model: nn.Module, targets: Collection[str], *, rank: int, alpha
     for parent, name, layer in found:
         adapter = Adapter(layer.in_features, layer.out_features, rank=rank, alpha=alpha)
         setattr(parent, name, AdaptedLinear(layer, adapter))
+    if hasattr(model, "parallel_plan"):
+        model.parallel_plan = functools.partial(adapted_plan, model.parallel_plan, targets)
+
+
+def adapted_plan(
+    plan: Callable[[int], Mapping[str, str]], targets: Collection[str], num_ranks: int
+) -> Mapping[str, str]:
+    """The plan of a model for the same with adapters: on the side on which a frozen layer is cut, its adapter is too.
+
+    The narrow layers' other sides are a rank wide, and whole.
+
+    Args:
+        plan: of the model without adapters.
+        targets: last parts of the names of layers that have one.
+        num_ranks: that share the model.
+
+    Source:
+        Hu et al. 2021; the cut is ours.
+    """
+    cuts: dict[str, str] = {}
+    for name, cut in plan(num_ranks).items():
+        if name.rpartition(".")[2] in targets:
+            cuts[f"{name}.frozen"] = cut
+            cuts[f"{name}.adapter.{'down' if cut == 'rowwise' else 'up'}"] = cut
+        else:
+            cuts[name] = cut
+    return cuts
 
 
 def adapters_of(model: nn.Module) -> nn.ModuleList:

@@ -81,6 +81,8 @@ class LocalAttention(Attention):
 class HashedAttention(Attention):
     """Tokens sorted by bucket; chunks of them see themselves and the chunk before."""
 
+    further_calls = ("note",)
+
     def __init__(self, sizes: Sizes) -> None:
         super().__init__(sizes, num_projections=2)
         self.rounds, self.buckets = sizes.hashes, sizes.buckets
