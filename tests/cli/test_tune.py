@@ -170,3 +170,45 @@ def test_a_changed_script_is_not_gone_on_with_unless_told(
     monkeypatch.chdir("/")  # gone on with from another folder
     assert main(["resume", str(run), "--anyway", "--json"]) == 0
     assert result(capsys.readouterr().out)["counts"]["trials"] == 2
+
+
+def test_repeats_say_what_tunings_add_to_the_variance_and_go_on_after_a_stop(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["tune", "train.py", "--space", SPACE, "--metric", "loss", "--max-resource", "3", "--trials", "4"]
+    assert main([*words, "--searcher", "asha,successive_halving:size=2,when_idle=wait", "--repeats", "3"]) == 0
+    out = capsys.readouterr().out
+    assert "tuned 6 times of 6" in out
+    assert "asha: sd between tunings" in out
+    assert "successive_halving:size=2,when_idle=wait: sd between tunings" in out
+    run = run_of(folder)
+    rows = (run / "repeats.csv").read_text().splitlines()
+    assert rows[0] == "method,task,hpo_run,seed,value"
+    assert len(rows) == 1 + 2 * 3 * 5
+    part = run / "parts" / "1-successive_halving-002"
+    log = part / "decisions.jsonl"
+    lines = log.read_text().splitlines(keepends=True)
+    log.write_text("".join(lines[: len(lines) // 2]))
+    assert main(["report", str(run)]) == 0
+    assert "tuned 5 times of 6" in capsys.readouterr().out
+    assert main(["resume", str(run), "--json"]) == 0
+    found = result(capsys.readouterr().out)
+    assert (found["kind"], found["status"], len(found["rows"])) == ("tuning repeats", "complete", 30)
+    assert [spread["hpo_runs"] for spread in found["spreads"]] == [3, 3]
+    assert found["statement"]
+
+
+def test_searchers_are_compared_on_the_same_seeds(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["tune", "train.py", "--space", SPACE, "--metric", "loss", "--trials", "3", "--reevaluate", "1"]
+    assert main([*words, "--searcher", "random_search,random_search:x=1"]) == 2
+    assert "No option of random_search named 'x'" in capsys.readouterr().err
+    assert main([*words, "--searcher", "grid,grid"]) == 2
+    assert "for repeats say --repeats" in capsys.readouterr().err
+    assert main([*words, "--searcher", "random_search,sobol", "--json"]) == 0
+    found = result(capsys.readouterr().out)
+    parts = [
+        json.loads((path / "run.json").read_text())["tuning"] for path in sorted((run_of(folder) / "parts").iterdir())
+    ]
+    assert [part["searcher"] for part in parts] == ["random_search", "sobol"]
+    assert len({part["seed"] for part in parts}) == 1
+    assert "nothing is said about which searcher is better" in found["statement"]

@@ -13,8 +13,10 @@ from pathlib import Path
 
 from cupel.cli._carry_out import add_output_arguments, carry_out
 from cupel.cli._tuning import carry_out_tuning, script_digest, script_of
+from cupel.cli._tuning_repeats import carry_out_repeats
 from cupel.ledger.run_folder import RunFolder
 from cupel.measure.machine import describe_machine, same_machine
+from cupel.report.repeats_document import is_repeats
 from cupel.report.tuning_document import is_tuning
 from cupel.run.code import code_digest
 from cupel.run.plan import Plan
@@ -32,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Check that the run can go on, and go on."""
     folder = RunFolder(args.run)
-    if is_tuning(folder):
+    if is_tuning(folder) or is_repeats(folder):
         return _resume_tuning(folder, args)
     try:
         plan = Plan.from_dict(folder.asked["plan"])
@@ -64,7 +66,7 @@ def _resume_tuning(folder: RunFolder, args: argparse.Namespace) -> int:
         )
     for difference in found:
         print(f"note: resumed although {difference}", file=sys.stderr)
-    return carry_out_tuning(folder, as_json=args.json)
+    return (carry_out_repeats if is_repeats(folder) else carry_out_tuning)(folder, as_json=args.json)
 
 
 def _differences(folder: RunFolder, plan: Plan) -> list[str]:

@@ -14,13 +14,16 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cupel
 from cupel.cli._output import given_path
 from cupel.cli._tuning import carry_out_tuning, script_digest
+from cupel.cli._tuning_repeats import carry_out_repeats
 from cupel.ledger.run_folder import RunFolder
 from cupel.measure.machine import describe_machine
 from cupel.methods.find_searcher import find_searcher, searcher_names, split_options
+from cupel.report.repeats_document import KIND
 from cupel.run.code import code_digest
 from cupel.run.trial_processes import script_command
 from cupel.spec.card import Scalar
@@ -31,8 +34,8 @@ from cupel.spec.tuning import TuningRequest
 from cupel.spec.units import parse_duration
 from cupel.study.minimize import check_request, default_searcher
 
-NEED_RESOURCE = ("asha", "asha_stopping", "successive_halving", "hyperband", "bohb", "priorband")
-"""Searchers that stop early: without a resource there is nothing to stop at."""
+NEED_RESOURCE = ("asha", "asha_stopping", "successive_halving", "hyperband")
+"""Searchers that do nothing but stop early: without a resource they would be random search."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,8 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--searcher",
         default="",
-        metavar="NAME[:OPTION=VALUE,...]",
+        metavar="NAME[:OPTION=VALUE],...",
         help=f"{', '.join(searcher_names())} (default asha with --max-resource, else random_search)",
+    )
+    parser.add_argument(
+        "--repeats",
+        type=int,
+        metavar="N",
+        help="tune N times, each searcher in turn: sd between tunings and between seeds, which searcher is better",
     )
     parser.add_argument("--trials", type=int, default=50, metavar="N", help="configurations to try (default 50)")
     parser.add_argument("--budget", metavar="TIME", help="stop searching after this, such as 2h")
@@ -87,18 +96,42 @@ def main(args: argparse.Namespace) -> int:
     """Tune, report."""
     script_command(args.script)  # refused before anything else
     space = _space(args.space, args.constraint).with_initial([_assignments(text) for text in args.initial])
-    searcher = args.searcher or default_searcher(args.max_resource)
-    if split_options(searcher)[0] in NEED_RESOURCE and args.max_resource is None:
+    searchers = _searchers(args.searcher or default_searcher(args.max_resource), args.max_resource)
+    request = _request(args, space, searchers)
+    check_request(request)
+    for searcher in searchers:
+        find_searcher(searcher, request.search)  # refused before a folder is made for it
+    is_repeated = args.repeats is not None or len(searchers) > 1
+    repeats = args.repeats if args.repeats is not None else 1
+    if is_repeated and (repeats < 1 or args.reevaluate < 1):
         raise UsageError(
-            f"--searcher {searcher} stops trials early, and nothing says what a trial gets at most: give "
-            "--max-resource R, in the steps that the script reports (or take random_search, tpe, ...)."
+            f"--repeats is {repeats} and --reevaluate {args.reevaluate}; expected 1 or more of either, since repeated "
+            "tunings are judged by their best trained again."
         )
-    request = TuningRequest(
+    content: dict[str, Any] = {
+        "kind": KIND if is_repeated else "tuning",
+        "name": f"tune-{Path(args.script).stem}",
+        "cupel": cupel.__version__,
+        "code": code_digest(),
+        "tuning": request.as_dict(),
+        "directory": str(Path.cwd()),
+        "script_digest": script_digest(Path(args.script)),
+        "machine": describe_machine(),
+    }
+    if is_repeated:
+        content |= {"searchers": searchers, "repeats": repeats}
+    folder = RunFolder.create(args.out, content["name"], content)
+    return (carry_out_repeats if is_repeated else carry_out_tuning)(folder, as_json=args.json)
+
+
+def _request(args: argparse.Namespace, space: Space, searchers: Sequence[str]) -> TuningRequest:
+    """The arguments as a request."""
+    return TuningRequest(
         script=args.script,
         space=space.as_dict(),
         metric=args.metric,
         better=args.better,
-        searcher=searcher,
+        searcher=searchers[0],
         trials=args.trials,
         budget_s=parse_duration(args.budget) if args.budget else None,
         max_resource=args.max_resource,
@@ -111,19 +144,30 @@ def main(args: argparse.Namespace) -> int:
         fidelity=args.fidelity,
         reevaluations=args.reevaluate,
     )
-    check_request(request)
-    find_searcher(request.searcher, request.search)  # refused before a folder is made for it
-    content = {
-        "kind": "tuning",
-        "name": f"tune-{Path(args.script).stem}",
-        "cupel": cupel.__version__,
-        "code": code_digest(),
-        "tuning": request.as_dict(),
-        "directory": str(Path.cwd()),
-        "script_digest": script_digest(Path(args.script)),
-        "machine": describe_machine(),
-    }
-    return carry_out_tuning(RunFolder.create(args.out, content["name"], content), as_json=args.json)  # type: ignore[arg-type]
+
+
+def _searchers(text: str, max_resource: float | None) -> list[str]:
+    """The searchers that were named: one, or several with commas between them (options follow a colon).
+
+    Raises:
+        UsageError: one of them stops early, and there is nothing to stop at; or one is there twice.
+    """
+    found: list[str] = []
+    for word in text.split(","):
+        if "=" in word and ":" not in word and found:
+            found[-1] += f",{word.strip()}"  # a further option of the searcher before it
+        else:
+            found.append(word.strip())
+    for searcher in found:
+        if split_options(searcher)[0] in NEED_RESOURCE and max_resource is None:
+            raise UsageError(
+                f"--searcher {searcher} stops trials early, and nothing says what a trial gets at most: give "
+                "--max-resource R, in the steps that the script reports (or take random_search, tpe, ...)."
+            )
+    twice = sorted({searcher for searcher in found if found.count(searcher) > 1})
+    if twice:
+        raise UsageError(f"--searcher names {', '.join(twice)} more than once; for repeats say --repeats N.")
+    return found
 
 
 def _space(text: str, constraints: Sequence[str]) -> Space:
