@@ -122,7 +122,7 @@ def _make_compatible() -> None:
     space.get_hyperparameter = lambda self, name: self[name]
     space.get_hyperparameter_by_idx = lambda self, index: list(self.keys())[index]
     configuration: Any = ConfigSpace.Configuration
-    configuration.get_dictionary = dict
+    configuration.get_dictionary = lambda self: dict(self)  # noqa: PLW0108 (a type is not bound as a method)
 
 
 if __name__ == "__main__":
