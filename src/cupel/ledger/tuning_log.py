@@ -43,7 +43,9 @@ class TuningLog:
         self._writer = RecordWriter(folder / NAME)
 
     def write(self, kind: str, **fields: Any) -> None:
-        """Append one record."""
+        """Append one record; times to a tenth of a millisecond."""
+        if "t" in fields:
+            fields["t"] = round(fields["t"], 4)
         self._writer.write(kind, **fields)
 
     def close(self) -> None:

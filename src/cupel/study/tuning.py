@@ -156,7 +156,7 @@ class TuningStudy:
         return self._stop.is_asked or self._is_out_of_budget
 
     def _write(self, kind: str, **fields: Any) -> None:
-        self._log.write(kind, t=round(self._elapsed_s, 4), **fields)
+        self._log.write(kind, t=self._earlier_s + self._now_s() - self._start_s, **fields)
 
     def _search(self) -> Iterator[TuningEvent]:
         while True:
@@ -170,7 +170,6 @@ class TuningStudy:
             for ended in self._trainer.collect(self._take_report, WAIT_S):
                 self._take_end(ended)
                 yield from self._told()
-            yield from self._told()
 
     def _told(self) -> Iterator[TuningEvent]:
         while self._events:
