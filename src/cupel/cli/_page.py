@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from cupel.report import html
+from cupel.report.tuning_page import render_tuning
 
 
 def write_page(document: dict[str, Any], path: Path) -> Path | None:
     """Write the HTML page; a folder that cannot be written costs the page, not the result."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        beside.write_text(html.render_run(document), encoding="utf-8")
+        render = render_tuning if document["kind"] == "tuning" else html.render_run
+        beside.write_text(render(document), encoding="utf-8")
         beside.replace(path)
     except OSError as error:
         beside.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from cupel.cli._page import write_page
 from cupel.ledger.run_folder import RunFolder
 from cupel.ledger.tuning_log import TuningLog, read_decisions
 from cupel.measure.energy_meter import EnergyMeter
@@ -36,14 +37,23 @@ def carry_out_tuning(folder: RunFolder, *, as_json: bool) -> int:
     """
     stop = Stop()
     with folder.locked(), stop.listening():
-        try:
-            _tune(folder, stop)
-        except OSError as error:
-            raise RunFolderError(
-                f"The records of {folder.path} cannot be written: {error.strerror or error}. What is there is whole; "
-                f"make room, then: cupel resume {folder.path}"
-            ) from error
+        tune_in(folder, stop)
     return conclude_tuning(folder, as_json=as_json, is_interrupted=stop.is_asked)
+
+
+def tune_in(folder: RunFolder, stop: Stop) -> None:
+    """Tune what a folder asks for, from where it stands; nothing is reported.
+
+    Raises:
+        RunFolderError: the records cannot be written, or are not those of this run.
+    """
+    try:
+        _tune(folder, stop)
+    except OSError as error:
+        raise RunFolderError(
+            f"The records of {folder.path} cannot be written: {error.strerror or error}. What is there is whole; "
+            f"make room, then: cupel resume {folder.path}"
+        ) from error
 
 
 def _tune(folder: RunFolder, stop: Stop) -> None:
@@ -69,13 +79,14 @@ def _tune(folder: RunFolder, stop: Stop) -> None:
 
 
 def conclude_tuning(folder: RunFolder, *, as_json: bool, is_interrupted: bool) -> int:
-    """Report a tuning run that has stopped: text or one line of JSON on stdout."""
+    """Report a tuning run that has stopped: text or one line of JSON on stdout, the page in its folder."""
     document = build_tuning_document(RunFolder(folder.path))
+    page = write_page(document, folder.path / "report.html")
     if as_json:
         print(one_line(document))
     else:
         show_tuning(document, file=sys.stdout)
-        print(f"\nrecords: {folder.path}")
+        print(f"\nrecords: {folder.path}" if page is None else f"\nreport: {page}")
     if document["status"] == "partial":
         print(f"Not finished. Go on with: cupel resume {folder.path}", file=sys.stderr)
     if is_interrupted:
@@ -91,8 +102,15 @@ def one_line(document: dict[str, Any]) -> str:
 
 
 def script_of(folder: RunFolder) -> Path:
-    """The script of a run, wherever it is gone on with from."""
-    return Path(folder.asked["directory"]) / str(folder.asked["tuning"]["script"])
+    """The script of a run, wherever it is gone on with from.
+
+    Raises:
+        RunFolderError: the folder does not say where it is.
+    """
+    try:
+        return Path(folder.asked["directory"]) / str(folder.asked["tuning"]["script"])
+    except (KeyError, TypeError) as error:
+        raise RunFolderError(f"{folder.path / 'run.json'} lacks {error}; expected a file of cupel tune.") from error
 
 
 def script_digest(path: Path) -> str:

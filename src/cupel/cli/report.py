@@ -16,11 +16,15 @@ from cupel.cli._entries import wrapped
 from cupel.cli._output import given_path, write_file
 from cupel.cli._page import write_page
 from cupel.cli._tuning import NOTHING_RAN
+from cupel.cli._tuning_repeats import report_repeats
 from cupel.ledger.run_folder import RunFolder
-from cupel.report import csv, html, json, markdown, reference, terminal
+from cupel.report import csv, html, json, markdown, reference, terminal, tuning_markdown
 from cupel.report.document import build_document, exit_code
+from cupel.report.repeats_document import is_repeats
 from cupel.report.tuning_document import build_tuning_document, is_tuning
+from cupel.report.tuning_page import render_tuning
 from cupel.report.tuning_text import show_tuning
+from cupel.report.words import num
 from cupel.spec.errors import UsageError
 
 FORMATS: dict[str, Callable[[Any], str]] = {
@@ -29,6 +33,12 @@ FORMATS: dict[str, Callable[[Any], str]] = {
     "markdown": markdown.render_run,
     "csv": csv.render_run,
     "reference": reference.render,
+}
+TUNING_FORMATS: dict[str, Callable[[Any], str]] = {
+    "html": render_tuning,
+    "json": json.render,
+    "markdown": tuning_markdown.render_tuning,
+    "csv": csv.render_tuning,
 }
 
 
@@ -49,6 +59,8 @@ def main(args: argparse.Namespace) -> int:
     if len(args.runs) > 1 and args.format in ("html", "reference"):
         raise UsageError(f"--format {args.format} takes one run; {len(args.runs)} were given.")
     folders = [RunFolder(run) for run in args.runs]
+    if any(map(is_repeats, folders)):
+        return report_repeats(folders, args)
     if any(map(is_tuning, folders)):
         return _report_tuning(folders, args)
     documents = [build_document(folder, args.reference) for folder in folders]
@@ -68,21 +80,23 @@ def main(args: argparse.Namespace) -> int:
 
 def _report_tuning(folders: Sequence[RunFolder], args: argparse.Namespace) -> int:
     """Show one tuning run."""
-    if len(folders) > 1 or args.format not in ("text", "json"):
+    if len(folders) > 1 or args.format not in ("text", *TUNING_FORMATS):
         raise UsageError(
-            f"{len(folders)} runs as {args.format} were asked, among them a tuning run; those are shown one at a time, "
-            "as text or json."
+            f"{num(len(folders), 'run')} as {args.format} asked, among them a tuning run; those are shown one at a "
+            f"time, as text, {', '.join(TUNING_FORMATS)}."
         )
+    if args.reference:
+        raise UsageError(f"{folders[0].path} is a tuning run, which has no score; leave --reference out.")
     document = build_tuning_document(folders[0])
-    out = io.StringIO()
-    if args.format == "json":
-        out.write(json.render(document))
+    out: TextIO = sys.stdout if args.out is None else io.StringIO()
+    if args.format == "text":
+        show_tuning(document, file=out)
     else:
-        show_tuning(document, file=out if args.out is not None else sys.stdout)
-    if args.out is not None:
+        out.write(TUNING_FORMATS[args.format](document))
+    if isinstance(out, io.StringIO) and args.out is not None:
         write_file(args.out, out.getvalue())
-    else:
-        sys.stdout.write(out.getvalue())
+    elif args.format == "text":
+        _refresh_page(document, args.runs[0])
     return 0 if document["best"] is not None else NOTHING_RAN
 
 

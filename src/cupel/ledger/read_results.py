@@ -11,6 +11,7 @@ from pathlib import Path
 from cupel.ledger.join_tables import join_tables
 from cupel.ledger.known_readers import known_readers, load_reader, reader_names
 from cupel.ledger.source import STANDARD_INPUT, Evidence, Source
+from cupel.ledger.tuning_log import NAME as TUNING_LOG
 from cupel.spec.errors import UsageError
 from cupel.spec.results_table import ResultsTable
 
@@ -71,6 +72,11 @@ def read_results(paths: PathLike | Sequence[PathLike], reader: str | None = None
 
 
 def _opened(path: PathLike) -> Source:
+    if (Path(path) / TUNING_LOG).is_file():
+        raise UsageError(
+            f"{path} is the folder of a tuning run; expected a table of results. Its trials are one: "
+            f"cupel report {path} --format csv --out trials.csv"
+        )
     return Source(None, sys.stdin.buffer.read(), STANDARD_INPUT) if str(path) == "-" else Source(Path(path))
 
 

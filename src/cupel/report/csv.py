@@ -38,12 +38,13 @@ COMPARISON_COLUMNS = (
     *("level", "rope", "text", "interval_level", "is_beyond_rope", "status_a", "status_b", "settings_differ"),
     "not_compared",
 )
-
-
 ANALYSIS_COLUMNS = (
     *("source", "metric", "unit", "better", "scope", "scale", "a", "b", "estimate", "low", "high", "level", "adjust"),
     *("p", "p_alone", "df", "effect_size", "effect_low", "effect_high", "prob", "prob_low", "prob_high", "prob_p"),
     *("verdict", "more_runs", "more_tasks", "settle", "bar", "rope"),
+)
+TUNING_COLUMNS = (
+    *("run", "metric", "trial", "status", "value", "resource", "bracket", "attempts", "elapsed_s", "asked_t", "told_t"),
 )
 
 
@@ -55,6 +56,23 @@ def render_run(document: Document) -> str:
 def render_comparison(document: Document) -> str:
     """One row per entry that both runs have, then one for each that only one of them has."""
     return _written(COMPARISON_COLUMNS, _comparison_rows(document))
+
+
+def render_tuning(document: Document) -> str:
+    """One row per trial; the parameters have columns of their own, `parameters.NAME`."""
+    names = list(document["asked"]["space"]["parameters"])
+    columns = (*TUNING_COLUMNS, *(f"parameters.{name}" for name in names), "message")
+    return _written(columns, (_tuning_row(document, trial) for trial in document["trials"]))
+
+
+def _tuning_row(document: Document, trial: Document) -> dict[str, Any]:
+    own = {key: trial.get(key) for key in TUNING_COLUMNS[2:]} | {"message": trial.get("message")}
+    own["resource"] = None if trial.get("value") is None else trial.get("resource")
+    parameters = {
+        f"parameters.{name}": str(value).lower() if isinstance(value, bool) else value
+        for name, value in trial["parameters"].items()
+    }
+    return {"run": document.get("run"), "metric": document["asked"]["metric"], **own, **parameters}
 
 
 def render_analysis(document: Document) -> str:

@@ -55,6 +55,7 @@ class CurveAxes:
         y_range: from where to where the axis up goes; None for as far as curves and bands reach.
         no_effect: a value that a line marks, such as 0 for a difference; None for no line.
         equivalence: from where to where two are practically equal; None for no such strip.
+        is_log_y: whether equal ratios up are equal distances; all values are then above 0.
     """
 
     x_label: str = ""
@@ -63,6 +64,7 @@ class CurveAxes:
     y_range: tuple[float, float] | None = None
     no_effect: float | None = None
     equivalence: tuple[float, float] | None = None
+    is_log_y: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,8 @@ class CurveFrame:
         """A frame that holds all points, bands unless they are far wider than the others, and room for more names."""
         all_points = [point for curve in curves for point in curve.points()]
         hold = [*(() if axes.no_effect is None else (axes.no_effect,)), *(axes.equivalence or ())]
-        low, high = range_around([(y, _ends(low, high)) for _, y, low, high in all_points], hold=hold)
+        pairs = [(y, _ends(low, high)) for _, y, low, high in all_points]
+        low, high = range_around(pairs, hold=hold, is_log=axes.is_log_y)
         if axes.y_range:
             shown = [*axes.y_range, *hold, *(y for _, y, _, _ in all_points)]
             low, high = min(shown), max(shown)
@@ -144,10 +147,11 @@ class CurveFrame:
             first, last = range_around([(first, None)], is_log=axes.is_log_x)
         widths = [*(text_width_px(c.name, 12) for c in curves), *(text_width_px(n, 12) - KEY_PX - 6 for n in names)]
         name_px = min(max(widths, default=0.0), WIDTH * NAMES_FRAC) + 1
-        left = EDGE + y_axis_width(low, high) + 4
+        left = EDGE + y_axis_width(low, high, is_log=axes.is_log_y) + 4
         right = WIDTH - EDGE - LEADER_PX - KEY_PX - 6 - name_px
         bottom = top_px + max(HEIGHT, NAME_PX * len(curves))
-        return cls(Axis(first, last, left, right, axes.is_log_x), Axis(low, high, bottom, top_px), name_px, axes)
+        y = Axis(low, high, bottom, top_px, axes.is_log_y)
+        return cls(Axis(first, last, left, right, axes.is_log_x), y, name_px, axes)
 
     @property
     def bottom(self) -> float:

@@ -33,6 +33,11 @@ def build_document(folder: RunFolder, reference: str = "") -> dict[str, Any]:
         UnknownNameError: the reference that was asked does not exist.
     """
     asked = folder.asked
+    if asked.get("kind") == "tuning":
+        raise RunFolderError(
+            f"{folder.path} is a tuning run (cupel tune), which measures no machine; expected a folder of cupel run. "
+            f"Show it with: cupel report {folder.path}"
+        )
     try:
         plan, machine = asked["plan"], asked["machine"]
         request = plan["request"]

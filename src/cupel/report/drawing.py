@@ -18,7 +18,7 @@ from cupel.report.text_width import text_width_px
 
 Role = Literal[
     "ink", "quiet", "grid", "shade", "paper", "good", "warn", "bad", "calm",
-    "c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7",
+    "c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7", "v0", "v1", "v2", "v3", "v4", "v5",
 ]  # fmt: skip
 Anchor = Literal["start", "middle", "end"]
 Size = Literal[10, 11, 12, 14]
@@ -28,6 +28,8 @@ Box: TypeAlias = tuple[float, float, float, float]
 """Left, top, right, bottom."""
 
 SERIES: tuple[Role, ...] = ("c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7")
+GRADES: tuple[Role, ...] = ("v0", "v1", "v2", "v3", "v4", "v5")
+"""From the best to the worst, by how far they stand out from the ground."""
 STROKE_PX = 1.6
 """Width of the lines of a plus or a cross."""
 ASCENT, DESCENT = 0.95, 0.25

@@ -48,6 +48,7 @@ def variance(
     *,
     label: str = "share of the variance",
     title: str = "Where the variance comes from",
+    is_whole: bool = True,
 ) -> Drawing:
     """Draw the shares of the sources of variation.
 
@@ -56,6 +57,7 @@ def variance(
             `interval` (of the share) and `series` (number of its colour).
         label: below the axis.
         title: for those who do not see the figure.
+        is_whole: whether the shares are parts of one whole; without, they are never stacked.
 
     Returns:
         A drawing with a row for each source, and above them the stacked bar where the shares are parts of one whole.
@@ -72,7 +74,7 @@ def variance(
     numbers_px = _column([part.numbers for part in read], NUMBERS_FRAC)
     shown = [*(p.share or 0.0 for p in read), *(min(max(e, 0.0), 1.0) for p in read for e in p.ends or ())]
     total = sum(part.share or 0.0 for part in read)
-    is_stacked = 0 < total <= TOO_MUCH and len(read) > 1
+    is_stacked = is_whole and 0 < total <= TOO_MUCH and len(read) > 1
     high = 1.0 if is_stacked else min(1.0, 1.1 * max(shown, default=1.0)) or 1.0
     x = Axis(0.0, high, EDGE + label_px + GAP, WIDTH - EDGE - numbers_px - GAP)
     first = TOP + (STACK_PX + GAP if is_stacked else 0.0)

@@ -37,6 +37,28 @@
     });
   }
 
+  // A click on a head sorts by its column; once more, the other way. Numbers before words, what is unknown last.
+  const valueOf = (row, place) => {
+    const text = row.cells[place].textContent.trim();
+    const number = Number(text);
+    return text === "—" || text === "" ? [2, 0] : Number.isNaN(number) ? [1, text] : [0, number];
+  };
+  const compare = (a, b) => a[0] - b[0] || (a[1] < b[1] ? -1 : a[1] > b[1] ? 1 : 0);
+  document.querySelectorAll("table.sortable thead th").forEach((head, place, heads) => {
+    head.tabIndex = 0;
+    const sort = () => {
+      const isDown = head.getAttribute("aria-sort") === "ascending";
+      heads.forEach((other) => other.removeAttribute("aria-sort"));
+      head.setAttribute("aria-sort", isDown ? "descending" : "ascending");
+      const body = head.closest("table").tBodies[0];
+      const keyed = Array.from(body.rows, (row) => [valueOf(row, place), row]);
+      keyed.sort(([a], [b]) => (a[0] === 2 || b[0] === 2 ? a[0] - b[0] : isDown ? compare(b, a) : compare(a, b)));
+      body.append(...keyed.map(([, row]) => row));
+    };
+    head.addEventListener("click", sort);
+    head.addEventListener("keydown", (event) => { if (event.key === "Enter") sort(); });
+  });
+
   // Downloads, from what is embedded in the page.
   document.querySelectorAll("[data-save]").forEach((button) => button.addEventListener("click", async () => {
     const kind = button.dataset.save;

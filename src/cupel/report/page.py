@@ -119,20 +119,27 @@ def document_notes(document: Document) -> Iterator[Markup]:
         yield join((pill(sign, word), *(f" {text}" for text in warning_texts({"warnings": [warning]}))))
 
 
-def table_tools(num_rows: int, hint: str) -> Markup:
-    """Filter and downloads; they show only where the script runs."""
+def table_tools(
+    num_rows: int,
+    hint: str,
+    *,
+    csv_has: str = "one row per launch or entry",
+    json_has: str = "the document; series of steps and telemetry are left out",
+) -> Markup:
+    """Filter and downloads; they show only where the script runs.
+
+    Args:
+        num_rows: of the table.
+        hint: what stands in the empty filter.
+        csv_has: what is in the first download.
+        json_has: what is in the second.
+    """
     return el(
         "div",
         el("input", id="filter", type="search", placeholder=hint, aria_label="filter the table"),
         el("span", f"{num_rows} of {num_rows}", id="count"),
-        el("button", "CSV", type="button", data_save="csv", title="one row per launch or entry"),
-        el(
-            "button",
-            "JSON",
-            type="button",
-            data_save="json",
-            title="the document; series of steps and telemetry are left out",
-        ),
+        el("button", "CSV", type="button", data_save="csv", title=csv_has),
+        el("button", "JSON", type="button", data_save="json", title=json_has),
         class_="tools js",
     )
 

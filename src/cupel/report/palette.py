@@ -12,7 +12,7 @@ from cupel.report.drawing import Role
 VARIABLES: dict[Role, str] = {
     "ink": "fg", "quiet": "quiet", "grid": "soft", "shade": "shade", "paper": "bg", "good": "good", "warn": "warn",
     "bad": "bad", "calm": "calm", "c0": "c0", "c1": "c1", "c2": "c2", "c3": "c3", "c4": "c4", "c5": "c5", "c6": "c6",
-    "c7": "c7",
+    "c7": "c7", "v0": "v0", "v1": "v1", "v2": "v2", "v3": "v3", "v4": "v4", "v5": "v5",
 }  # fmt: skip
 BLOCKS = {"light": ":root {", "dark": ':root[data-theme="dark"] {'}
 

@@ -125,15 +125,21 @@ def incumbents(records: Sequence[Mapping[str, Any]], better: str) -> list[dict[s
     sign = 1.0 if better == "lower" else -1.0
     best: tuple[float, float, int] | None = None
     found: list[dict[str, Any]] = []
-    device_s = 0.0
+    ended_s, device_s = 0.0, 0.0
+    begun_t: dict[int, float] = {}
     for record in records:
-        if record["kind"] == "ended":
-            device_s += record["elapsed_s"]
+        if record["kind"] == "started":
+            begun_t[record["trial"]] = record["t"]
+        elif record["kind"] == "ended":
+            ended_s += record["elapsed_s"]
+            begun_t.pop(record["trial"], None)
         if record["kind"] != "told" or record["value"] is None or not math.isfinite(record["value"]):
             continue
         key = (-record["resource"], sign * record["value"], record["trial"])
         if best is None or key < best:
             best = key
+            running_s = math.fsum(record["t"] - t for t in begun_t.values())
+            device_s = max(device_s, ended_s + running_s)
             row = {k: record[k] for k in ("t", "trial", "value", "resource")}
             found.append({**row, "device_s": round(device_s, 4)})
     return found
