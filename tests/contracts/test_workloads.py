@@ -42,6 +42,9 @@ OURS = ("CUPEL_CACHE", "CUPEL_REFERENCE_DATA")
 
 from_files = pytest.mark.parametrize("entry", FROM_FILES, ids=lambda entry: entry.stem)
 decoded = pytest.mark.parametrize("entry", DECODED, ids=lambda entry: entry.stem)
+OTHERWISE = ("llama", "lstm_lm", "ppo")
+"""Those that are compiled, too: a model of a library, one by hand with a kernel of its own, a simulation."""
+
 every_workload = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.stem)
 # What a model library warns of while it is imported or called is for its own authors; only ours fail a test.
 pytestmark = pytest.mark.filterwarnings("ignore:::transformers", "ignore:::huggingface_hub")
@@ -131,6 +134,26 @@ def test_every_precision_of_the_card_works_or_is_refused_in_words(entry: Entry, 
         assert precision not in ("fp32", "bf16"), "every CPU does these"
         return
     check(entry, done)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
+@pytest.mark.parametrize("stem", OTHERWISE)
+def test_named_entries_do_the_same_compiled_and_nearly_the_same_at_bf16(stem: str) -> None:
+    """All entries in all combinations: test_setting_pairs.py, by hand."""
+    (entry,) = (one for one in ENTRIES if one.stem == stem)
+    eager, compiled, short = run(entry), run(entry, compile=True), run(entry, precision="bf16")
+    for done in (compiled, short):
+        check(entry, done)
+        assert [one.items for one in done] == [one.items for one in eager]
+    assert losses(compiled) == pytest.approx(losses(eager), rel=1e-3)
+    assert losses(short)[0] == pytest.approx(losses(eager)[0], rel=0.05)
+    assert losses(short) != losses(eager)
+
+
+def losses(done: list[Done]) -> list[float]:
+    return [float(one.loss) for one in done]
 
 
 @every_workload
