@@ -129,7 +129,7 @@ def invent(num: int, *, space: Space = SPACE, failing: float = 0.1, fresh: int =
     rows.append({"kind": "finished", "t": now, "reason": "trials"})
     about = {"run": "runs/x-tune-train", "name": "tune-train", "started": "2026-11-20T12:00:00Z", "cupel": "0.1.0"}
     machine = {"label": "2 cores", "host": "node", "hardware": {"num_cores": 2}, "software": {"python": "3.11"}}
-    return {**about, "machine": machine, "directory": "/home/a b", **tuning_document(asked, rows, "/home/a b")}
+    return {**about, "machine": machine, "directory": "/data/a b", **tuning_document(asked, rows, "/data/a b")}
 
 
 def test_the_page_has_all_its_parts() -> None:
@@ -271,7 +271,7 @@ def test_the_command_trains_the_best_as_it_was_trained() -> None:
     best = invent(20)["best"]
     assert best["seeds"] == [best["trial"] + 7]
     seed = best["trial"] + 7
-    start = f"cd '/home/a b' && CUPEL_SEED={seed} CUPEL_CHECKPOINT=best.checkpoint CUPEL_RESOURCE=9 python train.py"
+    start = f"cd '/data/a b' && CUPEL_SEED={seed} CUPEL_CHECKPOINT=best.checkpoint CUPEL_RESOURCE=9 python train.py"
     assert best["command"].startswith(f"{start} --lr={best['parameters']['lr']} --opt=")
     assert "CUPEL_RESOURCE" not in invent(20, max_resource=None)["best"]["command"]
     assert " ./x.sh " in invent(20, script="x.sh")["best"]["command"]

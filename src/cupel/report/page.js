@@ -41,7 +41,7 @@
   const valueOf = (row, place) => {
     const text = row.cells[place].textContent.trim();
     const number = Number(text);
-    return text === "—" || text === "" ? [2, 0] : Number.isNaN(number) ? [1, text] : [0, number];
+    return text === "—" || text === "" ? [2, 0] : Number.isFinite(number) ? [0, number] : [1, text];
   };
   const compare = (a, b) => a[0] - b[0] || (a[1] < b[1] ? -1 : a[1] > b[1] ? 1 : 0);
   document.querySelectorAll("table.sortable thead th").forEach((head, place, heads) => {
