@@ -18,8 +18,10 @@ import pytest
 from cupel.report import json as strict_json
 from cupel.report.csv import render_tuning as render_csv
 from cupel.report.tuning_document import tuning_document
+from cupel.report.tuning_figures import compared
 from cupel.report.tuning_markdown import render_tuning as render_markdown
 from cupel.report.tuning_page import render_tuning
+from cupel.report.tuning_words import by_merit
 from cupel.spec.parameter import Choice, Float
 from cupel.spec.read_space import read_space
 from cupel.spec.space import Space
@@ -224,6 +226,17 @@ def test_a_run_without_a_resource_or_fresh_seeds_says_so() -> None:
     assert "not trained again with fresh seeds" in words
     assert "the best was not trained again" in words
     assert f"trial {document['best']['trial']} at" not in words
+
+
+def test_where_higher_is_better_the_highest_is_the_best() -> None:
+    document = invent(40, better="higher", failing=0.0)
+    furthest = [trial["value"] for trial in document["trials"] if trial["resource"] == 9]
+    assert document["best"]["value"] == max(furthest)
+    first = next(iter(by_merit(document)))
+    assert first["value"] == max(furthest)
+    values = [value for _, value in compared(document)]
+    assert values == sorted(values, reverse=True)
+    assert "loss (higher is better)" in check_page(render_tuning(document))[1]
 
 
 def test_a_run_that_was_stopped_says_how_to_go_on() -> None:
