@@ -4,9 +4,9 @@
 
 The task: a network of one hidden layer learns two noisy spirals (torch, 600 points, half of them to validate on), up to
 27 epochs of minibatches; five hyperparameters. The target is the loss in full that one in 50 random configurations has
-(of 300, tuned by nobody). A run ends when a configuration that was trained in full is at or below it, or with its trials.
-Cost is in epochs trained, which no other load of the machine changes, and in seconds, of one worker. A run that does not
-get there counts in the comparison with twice what it spent; how many did is in the table.
+(of 300, tuned by nobody). A run ends when a configuration that was trained in full is at or below it, or with its
+trials. Cost is in epochs trained, which no other load of the machine changes, and in seconds, of one worker. A run that
+does not get there counts in the comparison with twice what it spent; how many did is in the table.
 
 Verdicts: ratios of epochs by paired seeds, geometric mean with Student's interval over logarithms, Holm over the rows.
 """
