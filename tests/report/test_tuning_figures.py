@@ -6,7 +6,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cupel.report.drawing import GRADES, Drawing, Mark, Marks, Path, Text
@@ -14,6 +14,7 @@ from cupel.report.figure_incumbent import incumbent
 from cupel.report.figure_learning_curves import MOST_LINES, learning_curves, thinned
 from cupel.report.figure_parallel_coordinates import parallel_coordinates
 from cupel.report.palette import palette
+from cupel.report.plot_scale import labelled_ticks
 from cupel.report.svg import to_file
 from cupel.report.value_axis import ValueAxis, grade
 
@@ -77,11 +78,15 @@ def test_a_thinned_line_keeps_its_ends_and_extremes(ys: list[float], most: int) 
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=60))
+@example([9.440154224203857e17] * 2)
+@example([5e-324, 0.0])
+@example([1.0, 1.0 + 1e-15, 1.0])
 def test_an_axis_of_values_can_be_drawn_whatever_they_are(values: list[float]) -> None:
     found = ValueAxis.around(values, 300, 0)
     assert found.axis.low < found.axis.high
     assert all(0 <= found.axis(value) <= 300 for value in values)
     assert 0 <= found.num_beyond <= len(values)
+    assert labelled_ticks(found.axis, 5)
 
 
 def test_a_value_that_diverged_does_not_press_the_others_into_a_line() -> None:

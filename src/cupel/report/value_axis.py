@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from cupel.report.axis import Axis
 from cupel.report.drawing import GRADES, Rect, Role, Shape, Text
-from cupel.report.plot_scale import HUGE
+from cupel.report.plot_scale import FINEST, HUGE
 from cupel.report.text_width import text_width_px
 from cupel.report.words import num
 
@@ -43,7 +43,9 @@ class ValueAxis:
         is_log = bool(known) and known[0] > 1 / HUGE and known[-1] / known[0] >= LOG_FROM
         places = [math.log(value) for value in known] if is_log else known
         low, high = _ends(places)
-        margin = 0.04 * (high - low) or 0.1 * abs(high) or 1.0
+        size = max(abs(low), abs(high))
+        is_one = high - low <= FINEST * size or size < 1 / HUGE
+        margin = (0.1 * size if size >= 1 / HUGE else 1.0) if is_one else 0.04 * (high - low)
         # no number would be left of an end beyond e^350
         low, high = (max(low - margin, -350.0), min(high + margin, 350.0)) if is_log else (low - margin, high + margin)
         beyond = len(values) - sum(low <= place <= high for place in places)
