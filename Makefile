@@ -16,10 +16,10 @@ UV_TORCH_BACKEND ?= auto
 export UV_TORCH_BACKEND
 endif
 
-.PHONY: help setup run test check format docs clean
+.PHONY: help setup run test test-manual check format docs clean
 
 help: ## this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 20
 
 # The stamp holds what the environment was made from, so that a second call does nothing and a change installs again.
 setup: ## make .venv with cupel, its extras and the tools for development
@@ -46,6 +46,9 @@ run: setup ## measure this machine with the suite "smoke"
 # One thread per process: two processes of two threads on two cores spin on each other for most of their time.
 test: setup ## all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
+
+test-manual: setup ## hours: every two settings of every workload together; ARGS="-k bert" for some
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no:xdist -m manual $(ARGS)
 
 check: setup ## lint, format, types, import contracts, laws of the house: what CI runs before the tests
 	$(BIN)/ruff check
