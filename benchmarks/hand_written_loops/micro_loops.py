@@ -6,7 +6,6 @@ import itertools
 import math
 import os
 import random
-import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,7 +15,8 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from cupel.tasks.data.file_cache import cache_root
+from cupel.run.slot import PlainSlot
+from cupel.spec import Seeds
 from cupel.tasks.data.photo_files import photos
 from interleaved import Step
 
@@ -66,21 +66,17 @@ def kernel_launch(entry: Any, sizes: Any) -> Step:
 
 
 def disk_read(entry: Any, sizes: Any) -> Step:
-    """A file of random bytes beside the entry's, block after block; what was read is dropped from the page cache."""
-    del entry
-    file = tempfile.TemporaryFile(dir=cache_root(), buffering=0)  # noqa: SIM115 (open as long as the step)
-    for _ in range(sizes.file_mib):
-        file.write(random.randbytes(MIB))
-    os.fsync(file.fileno())
-    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    """The entry's file, block after block; what was read is dropped from the page cache."""
+    _, _, path = entry.build(sizes, PlainSlot(device="cpu", settings={}, threads=1), Seeds(0))
+    file = path.open("rb", buffering=0)
     buffer = bytearray(sizes.block_kib * 1024)
 
     def step() -> float:
-        if file.tell() == sizes.file_mib * MIB:
-            file.seek(0)
         num_bytes = file.readinto(buffer)
         os.posix_fadvise(file.fileno(), file.tell() - num_bytes, num_bytes, os.POSIX_FADV_DONTNEED)
-        return num_bytes / 1e9
+        if file.tell() == sizes.file_mib * MIB:
+            file.seek(0)
+        return float(num_bytes / 1e9)
 
     return step
 
