@@ -32,7 +32,7 @@ def test_full_is_the_papers_network():
 
 def test_the_loss_is_that_of_both_classifiers_with_smoothed_labels():
     torch.manual_seed(0)
-    training = inception_v3.build(TINY, make_slot(), Seeds(0))
+    training = inception_v3.build(TINY, make_slot(), Seeds(0), learning_rate=0.1)
     batch = training.batches[0]
     main, aux = torch.randn(2, TINY.batch, 10, dtype=torch.float64).unbind()
     target = torch.full((TINY.batch, 10), 0.01, dtype=torch.float64)
