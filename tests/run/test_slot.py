@@ -39,3 +39,17 @@ def test_what_cannot_be_compiled_when_it_is_cut_is_refused_in_words() -> None:
     model[0].gradient_checkpointing = True
     with pytest.raises(UnsupportedError, match="compile=false or strategy=fsdp, or checkpoints=false"):
         slot.prepare(model, torch.optim.SGD)
+
+
+@pytest.mark.parametrize(("strategy", "expected"), [("ddp", {}), ("fsdp", {"dynamic": False})])
+def test_blocks_that_gather_their_parameters_are_compiled_shape_by_shape(
+    monkeypatch: pytest.MonkeyPatch, strategy: str, expected: dict[str, bool]
+) -> None:
+    import torch.compiler.config as limits
+
+    monkeypatch.setattr(torch, "compile", lambda _function, **asked: asked)
+    slot = TorchSlot(device="cpu", settings={"strategy": strategy, "compile": True}, threads=1)
+    slot.join(2)
+    with limits.patch(recompile_limit=8):
+        assert slot.compile(torch.relu) == expected
+        assert (limits.recompile_limit > 8) is (strategy == "fsdp")

@@ -1,8 +1,9 @@
 """Two ranks on gloo that take steps of workloads, for tests: `python two_ranks.py CASES RESULTS`, both JSON files.
 
-A case has a `name`, the `entry` (a module, or the path of a file), its `settings`, and its `way`: `joint`, or `alone`
-for each rank by itself on the data of rank 0. Results are, by name and rank, the losses, and a number that is the same
-for the same weights. Modules are loaded once, and ranks forked, since that is most of what such a test costs.
+A case has a `name`, the `entry` (a module, or the path of a file), `settings`, `sizes` that differ from tiny, and a
+`way`: `joint`, or `alone` for each rank by itself on the data of rank 0. Results are, by name and rank, the losses, and
+a number that is the same for the same weights. Modules are loaded once, and ranks forked, since that is most of what
+such a test costs.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import torch.distributed as dist
 from cupel.run.slot import TorchSlot
 from cupel.spec import Seeds
 
-NUM_STEPS = 4
+NUM_STEPS = 3
 WORLD = 2
 LATE = ("torch._dynamo", "torch.distributed.fsdp", "torch.distributed.tensor.experimental")
 """What strategies load when they are first used: here once, and not on each rank."""
@@ -51,7 +52,7 @@ def take_steps(case: dict[str, Any], module: ModuleType) -> dict[str, Any]:
         slot.rank = dist.get_rank()
         slot.join(WORLD)
     torch.manual_seed(1)
-    step = module.setup(SimpleNamespace(**card.sizes("tiny")), slot, Seeds(0))
+    step = module.setup(SimpleNamespace(**{**card.sizes("tiny"), **case["sizes"]}), slot, Seeds(0))
     losses = [float(step().loss) for _ in range(NUM_STEPS)]
     return {"losses": losses, "fingerprint": slot.fingerprint()}
 

@@ -152,10 +152,17 @@ class TorchSlot:
         return self._torch.autocast(self.device.type, dtype=self.dtype)
 
     def compile(self, function: Any) -> Any:
-        """`torch.compile` where the run's `compile` setting is true."""
+        """`torch.compile` where the run's `compile` setting is true; by fsdp a program for each shape of a block."""
         if not self.settings.get("compile", False):
             return function
-        return self._torch.compile(function)
+        if self._strategy != "fsdp":
+            return self._torch.compile(function)
+        # Blocks that gather their parameters are compiled one by one, and by default the second shape makes a program
+        # for every shape, which PyTorch 2.13 fails to write for convolutions on a CPU.
+        import torch.compiler.config as limits
+
+        limits.recompile_limit = limits.accumulated_recompile_limit
+        return self._torch.compile(function, dynamic=False)
 
     def laid_out(self, images: Any) -> Any:
         """Images (N, C, H, W) in the memory order of this run."""
