@@ -11,7 +11,7 @@ Decisions:
 - Precision: that of the run, by Lightning's plugin for mixed precision, which unlike `resnet152` keeps no cache of cast
   weights; parameters, momentum and batch norm statistics in fp32; the loss in fp32.
 - `data=synthetic`: `batches` batches of standard normal pixels with uniformly random labels, on the device, in
-  rotation. `data=disk`: JPEG files by the loader of `resnet152`; Lightning takes batches that are on the device already.
+  rotation. `data=disk`: JPEG files by the loader of `resnet152`; Lightning gets batches that are on the device already.
 - Counted: images of the batch, each step one forward, backward and update.
 - Memory at `full` in fp32: as `resnet152`, 42.3 GiB of activations and 0.7 GiB of parameters and optimiser state.
 """
