@@ -152,3 +152,12 @@ def test_what_is_done_is_not_done_again(folder):
     events = list(LaunchStudy(plan("a", "b"), folder, Stop()).run(third))
     assert third.jobs == []
     assert isinstance(events[-1], Finished)
+
+
+@pytest.mark.parametrize(
+    ("settings", "timeout_s"), [({}, 120.0), ({"compile": False}, 120.0), ({"compile": True}, 900.0)]
+)
+def test_the_check_of_compiled_work_has_the_time_of_a_launch(settings, timeout_s):
+    """Compiling takes as long for the tiny model of a check as for a large one."""
+    job = Job(entry="workload/a", source="/a.py", digest="0", sizes=SIZES, settings=settings, timeout_s=900.0)
+    assert Cell(job=job, card=CARD, label="a").sane(0).timeout_s == timeout_s

@@ -84,6 +84,7 @@ class Cell:
         """The check of the work: its own settings, at tiny, by one process unless the work is between several."""
         is_between = "devices" in self.card.settings
         shared = () if is_between else SHARING
+        is_compiled = bool(self.job.settings.get("compile", False))
         return dataclasses.replace(
             self.job,
             kind="sane",
@@ -93,7 +94,8 @@ class Cell:
             sizes=self.card.sizes("tiny"),
             overrides={},
             seed=Seeds(seed).seed("sane"),
-            timeout_s=min(self.job.timeout_s, TIMEOUT_S["tiny"]),
+            # compiling takes as long for a tiny model as for a large one
+            timeout_s=self.job.timeout_s if is_compiled else min(self.job.timeout_s, TIMEOUT_S["tiny"]),
         )
 
 
