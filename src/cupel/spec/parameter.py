@@ -44,8 +44,11 @@ class Float:
         """The value at a place in [0, 1]."""
         if self.log:
             low, high = math.log(self.low), math.log(self.high)
-            return min(max(math.exp(low + unit * (high - low)), self.low), self.high)
-        return min(max(self.low + unit * (self.high - self.low), self.low), self.high)
+            value = math.exp(low + unit * (high - low))
+        else:
+            value = self.low + unit * (self.high - self.low)
+        # searchers draw hundreds of thousands of values; comparisons are several times faster than min and max
+        return self.low if value < self.low else self.high if value > self.high else value
 
     def place_of(self, value: Scalar) -> float:
         """The place in [0, 1] of a value."""
@@ -90,9 +93,12 @@ class Int:
 
     def value_at(self, unit: float) -> int:
         """The value at a place in [0, 1]."""
-        low, high = self._ends()
-        number = math.exp(low + unit * (high - low)) if self.log else low + unit * (high - low)
-        return min(max(round(number), self.low), self.high)
+        if self.log:
+            low, high = self._ends()
+            value = round(math.exp(low + unit * (high - low)))
+        else:
+            value = round(self.low - 0.5 + unit * (self.high - self.low + 1))
+        return self.low if value < self.low else self.high if value > self.high else value
 
     def place_of(self, value: Scalar) -> float:
         """The place in [0, 1] of a value: the middle of its cell."""
