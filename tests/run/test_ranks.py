@@ -162,8 +162,8 @@ def test_a_rank_that_fails_ends_the_others(driver, training, fault):
     assert not [p.pid for p in psutil.Process().children(recursive=True) if _is_rank(p.pid)]
 
 
-@pytest.mark.parametrize("other", ["goes on", "waits for ever"])
-def test_a_rank_that_cannot_count_keeps_no_one_and_fails_nothing(driver, training, other):
+@pytest.mark.parametrize(("other", "strategy"), [("goes on", "ddp"), ("waits for ever", "ddp"), ("goes on", "tp")])
+def test_a_rank_that_cannot_count_keeps_no_one_and_fails_nothing(driver, training, other, strategy):
     wait = "time.sleep(600)" if other == "waits for ever" else "pass"
     path = training(f"""
         import time
@@ -177,7 +177,7 @@ def test_a_rank_that_cannot_count_keeps_no_one_and_fails_nothing(driver, trainin
 
             def uncountable():
                 if _get_current_dispatch_mode() is not None:
-                    if slot.rank == 1:
+                    if torch.distributed.get_rank() == 1:
                         raise RuntimeError("a kernel without a formula")
                     {wait}
                 return step()
@@ -185,7 +185,7 @@ def test_a_rank_that_cannot_count_keeps_no_one_and_fails_nothing(driver, trainin
             return uncountable
     """)
     started = time.monotonic()
-    folder, events = driver.run(path, launches=1, settings=("devices=all",))
+    folder, events = driver.run(path, launches=1, settings=("devices=all", f"strategy={strategy}"))
     assert [e.status for e in events if isinstance(e, JobEnded)] == ["ok", "ok"]
     assert time.monotonic() - started < 60
     job = launch(folder)

@@ -209,7 +209,8 @@ def _count(place: Place, step: Step, *, slot: PlainSlot | TorchSlot, writer: Rec
         return 0
     from cupel.measure.flop import flop_per_item
 
-    if place.gang is not None and slot.world > 1:
+    is_common = place.gang is not None and place.job.settings.get("devices") != "each"
+    if place.gang is not None and is_common:
         place.gang.meet()
     try:
         mine = flop_per_item(step)
@@ -217,7 +218,7 @@ def _count(place: Place, step: Step, *, slot: PlainSlot | TorchSlot, writer: Rec
         writer.write("count", flop_per_item=None if mine is None else num_parts * mine)
     except Exception as error:  # noqa: BLE001  the launch is measured; only this number is not known
         writer.write("count", flop_per_item=None, note=f"{type(error).__name__}: {error}"[:400])
-        return UNCOUNTED_EXIT if slot.world > 1 else 0
+        return UNCOUNTED_EXIT if is_common else 0
     return 0
 
 
