@@ -6,7 +6,7 @@ A trial costs nothing here: its loss is one of its parameters. Six parameters of
 Optuna: its pruner; of syne-tune and Ray Tune: their scheduler) up to resource 81 with eta 3. Engines:
     cupel         ask and tell of a searcher
     cupel_study   the whole study in memory: decisions, records, incumbents
-    cupel_disk    the same with every decision in a file: survives the death of all processes, nothing waits for the disk
+    cupel_disk    the same with every decision in a file: outlives the death of all processes, waits for no disk
     optuna        ask and tell in memory
     optuna_disk   the same in a journal file, which waits for the disk
     syne_tune     its scheduler, asked and told

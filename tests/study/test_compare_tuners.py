@@ -34,7 +34,7 @@ def problems(num: int) -> dict[str, TuningProblem]:
 @pytest.fixture(scope="module")
 def table() -> TunerTable:
     tuners = {"asha": "asha", "random": "random_search", "halving": "successive_halving:size=16,when_idle=wait"}
-    return compare_tuners(tuners, problems(6), budgets=(16, 64), seeds=range(3), cluster=Cluster(workers=9, seed=1))
+    return compare_tuners(tuners, problems(6), budgets=(16, 64), repeats=(3, 5), cluster=Cluster(workers=9, seed=1))
 
 
 def test_there_is_one_row_for_each_tuner_problem_seed_and_budget(table: TunerTable) -> None:
@@ -44,7 +44,7 @@ def test_there_is_one_row_for_each_tuner_problem_seed_and_budget(table: TunerTab
     assert len(cells) == len(table.rows) == 3 * 6 * 3 * 2
     assert table.rows == compare_tuners(
         {"asha": "asha", "random": "random_search", "halving": "successive_halving:size=16,when_idle=wait"},
-        problems(6), budgets=(16, 64), seeds=range(3), cluster=Cluster(workers=9, seed=1),
+        problems(6), budgets=(16, 64), repeats=(3, 5), cluster=Cluster(workers=9, seed=1),
     ).rows  # fmt: skip
 
 
@@ -80,7 +80,7 @@ def test_a_function_of_ones_own_is_tuned_by_one_worker_in_units_of_resource() ->
 
     problem = TuningProblem(SPACE, loss, max_resource=9)
     early, late = compare_tuners(
-        {"mine": RandomSearch}, {"bowl": problem}, budgets=(8.9, 90), seeds=(0,), retrainings=2
+        {"mine": RandomSearch}, {"bowl": problem}, budgets=(8.9, 90), repeats=(1, 2)
     ).rows  # fmt: skip
     assert all(math.isnan(value) for value in early[4:])
     searched, retrained = calls[:10], calls[10:]
@@ -96,7 +96,7 @@ def test_a_tuner_without_a_value_by_a_budget_is_a_failed_row() -> None:
         {"a": "random_search", "b": "asha"},
         {"bowl": TuningProblem(SPACE, bowl, max_resource=9)},
         budgets=(5,),
-        seeds=(0,),
+        repeats=(1, 5),
     )
     assert math.isnan(found.rows[0][4])
     assert found.rows[1][4] < 3
@@ -113,7 +113,14 @@ def test_the_best_of_those_trained_in_full_is_another_question() -> None:
 
 @pytest.mark.parametrize(
     "changed",
-    [{"budgets": ()}, {"budgets": (0,)}, {"budgets": (math.inf,)}, {"seeds": ()}, {"retrainings": 0}, {"tuners": {}}],
+    [
+        {"budgets": ()},
+        {"budgets": (0,)},
+        {"budgets": (math.inf,)},
+        {"repeats": (0, 5)},
+        {"repeats": (1, 0)},
+        {"tuners": {}},
+    ],
 )
 def test_what_cannot_be_compared_is_refused(changed: dict) -> None:
     asked = {"tuners": {"a": "asha"}, "problems": {"bowl": TuningProblem(SPACE, bowl)}, "budgets": (1,)} | changed

@@ -13,6 +13,7 @@ Decisions
 from __future__ import annotations
 
 import csv
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -72,9 +73,8 @@ def compare_tuners(
     problems: Mapping[str, TuningProblem],
     *,
     budgets: Sequence[float],
-    seeds: Sequence[int] = tuple(range(10)),
+    repeats: tuple[int, int] = (10, 5),
     cluster: Cluster | None = None,
-    retrainings: int = 5,
 ) -> TunerTable:
     """Let every tuner loose on every problem.
 
@@ -82,9 +82,9 @@ def compare_tuners(
         tuners: name to searcher, or to what makes one of a search.
         problems: name to problem.
         budgets: times at which to look, in the unit of the problems' costs.
-        seeds: of the repetitions.
+        repeats: searches of each tuner on each problem (their seeds are 0, 1, ...), and fresh seeds with which each
+            choice is trained again.
         cluster: on which each search runs, its seed as root; one worker when None.
-        retrainings: fresh seeds with which a choice is trained again.
 
     Returns:
         The table.
@@ -95,22 +95,20 @@ def compare_tuners(
 
     Cost: one search per tuner, problem and seed, and a few full trainings for each budget.
     """
-    if not tuners or not problems or not seeds:
-        raise UsageError("There is nothing to compare; expected one or more tuners, problems and seeds.")
+    if not tuners or not problems:
+        raise UsageError("There is nothing to compare; expected one or more tuners and problems.")
     if not budgets or not min(budgets) > 0 or not max(budgets) < math.inf:
         raise UsageError(f"budgets are {list(budgets)}; expected numbers above 0.")
-    if retrainings < 1:
-        raise UsageError(f"retrainings is {retrainings}; expected 1 or more.")
+    if min(repeats) < 1:
+        raise UsageError(f"repeats is {repeats}; expected 1 or more searches and 1 or more fresh seeds.")
     cluster = cluster or Cluster()
     rows = []
-    for task, problem in problems.items():
-        for seed in seeds:
-            own = seeded(cluster, task, seed)
-            fresh = [Seeds(own.seed).seed("retrain", k) for k in range(retrainings)]
-            worth = _Worth(problem, fresh)
-            for method, tuner in tuners.items():
-                for budget, found in zip(budgets, problem.found(tuner, budgets, own), strict=True):
-                    rows.append((method, task, seed, budget, *worth.of(found)))
+    for (task, problem), seed in itertools.product(problems.items(), range(repeats[0])):
+        own = seeded(cluster, task, seed)
+        worth = _Worth(problem, [Seeds(own.seed).seed("retrain", k) for k in range(repeats[1])])
+        for method, tuner in tuners.items():
+            found = zip(budgets, problem.found(tuner, budgets, own), strict=True)
+            rows += [(method, task, seed, budget, *worth.of(choice)) for budget, choice in found]
     return TunerTable(tuple(rows))
 
 
