@@ -68,8 +68,8 @@ def lines() -> Iterator[str]:
     yield from _comparison()
     yield from ("", "## What this cannot show", "")
     yield from _wrapped(
-        "Vizier is a service inside one company and cannot be run here. The stand-in is TPE of Optuna 5.0.0 without early",
-        "stopping, asked by all workers at once (what is in work counts as bad): another algorithm of the same",
+        "Vizier is a service inside one company and cannot be run here. The stand-in is TPE of Optuna 5.0.0 without",
+        "early stopping, asked by all workers at once (what is in work counts as bad): another algorithm of the same",
         "kind, so that the ratio to it is not the paper's ratio. The paper's experiments trained real networks; the",
         "losses here are smooth bowls, which suits tuners with a model (BOHB, TPE). And the scaling is that of the",
         "search alone: a real cluster also loads data and writes checkpoints.",
