@@ -196,6 +196,38 @@ def test_a_rank_that_cannot_count_keeps_no_one_and_fails_nothing(driver, trainin
     assert not [p.pid for p in psutil.Process().children(recursive=True) if _is_rank(p.pid)]
 
 
+@pytest.mark.parametrize("fault", ["", "raise ValueError('rank 1 had enough')"])
+def test_nothing_of_a_rank_is_taken_apart_at_its_end(driver, training, fault):
+    """The threads behind an exchange may wait for Python, and Python for them."""
+    path = training(f"""
+        import time
+
+        whole = setup
+
+        class Waits:
+            def __del__(self):
+                time.sleep(600)
+
+        def setup(sizes, slot, rng):
+            step, slot.waits, count = whole(sizes, slot, rng), Waits(), 0
+
+            def held():
+                nonlocal count
+                count += 1
+                if slot.rank == 1 and count == 3:
+                    {fault or "pass"}
+                return step()
+
+            held.waits = Waits()
+            return held
+    """)
+    started = time.monotonic()
+    _, events = driver.run(path, launches=1, settings=("devices=all",))
+    ended = [e for e in events if isinstance(e, JobEnded) and e.job.kind == "launch"]
+    assert [(e.status, e.reason) for e in ended] == [("failed", "crashed") if fault else ("ok", "")]
+    assert time.monotonic() - started < 60
+
+
 def test_each_rank_counts_its_own_share(driver, training):
     folder, _ = driver.run(training(), launches=1, settings=("devices=all",))
     job = launch(folder)

@@ -35,6 +35,8 @@ POLL_S = 0.02
 MEET_TIMEOUT_S = 600.0
 BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl", "xpu": "cpu:gloo,xpu:xccl"}
 """What carries messages, by kind of device, in torch's words; on AMD `cuda` and `nccl` stand for ROCm and RCCL."""
+_HELD: list[object] = []
+"""What lives as long as this process, which ends at once (`os._exit`) with whatever it has."""
 
 
 def rank_path(path: Path, rank: int) -> Path:
@@ -229,5 +231,13 @@ class Gang:
         self._dist.all_reduce(self._message)
 
     def part(self) -> None:
-        """Leave in order."""
-        self._dist.destroy_process_group()
+        """Leave when all are done, so that no exchange of a slower one is cut off; one that is gone keeps no one."""
+        with contextlib.suppress(RuntimeError):
+            self.meet()
+
+    def hold(self, *used: object) -> None:
+        """Keep what takes part in exchanges until the process has ended.
+
+        Taken apart, such as by the return from a function, it waits for threads that may wait for Python: for ever.
+        """
+        _HELD.extend(used)

@@ -124,12 +124,15 @@ def _launch(place: Place, writer: RecordWriter) -> int:
     writer.write("phase", phase="starting", t=time.time())
     entry, module = _load(job)
     slot = _slot(place, entry)
+    if gang is not None:
+        gang.hold(slot)
     imported = time.perf_counter()
     writer.write("phase", phase="setting up", t=time.time())
     step = module.setup(SimpleNamespace(**job.sizes), slot, Seeds(job.seed))
     slot.sync()
     ready = time.perf_counter()
     if gang is not None:
+        gang.hold(step)
         gang.meet()  # their clocks begin together
     writer.write("phase", phase="stepping", t=time.time())
     is_host = str(slot.device).startswith("cpu")
@@ -214,6 +217,7 @@ def _count(place: Place, step: Step, *, slot: PlainSlot | TorchSlot, writer: Rec
         place.gang.meet()
     try:
         mine = flop_per_item(step)
+        slot.sync()
         num_parts = place.job.ranks if place.job.counts_once else 1  # of an item's work, one on each rank
         writer.write("count", flop_per_item=None if mine is None else num_parts * mine)
     except Exception as error:  # noqa: BLE001  the launch is measured; only this number is not known
