@@ -38,6 +38,7 @@ EXTRAS = {
     "media": ("torch", "PIL", "soundfile", "av"),
     "games": ("torch", "ale_py"),
     "tabular": ("lightgbm",),
+    "digits": ("torch", "sklearn"),
     "lightning": ("torch", "lightning"),
 }
 """What each extra of the package provides."""

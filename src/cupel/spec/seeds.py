@@ -32,3 +32,28 @@ class Seeds:
     def child(self, *names: str | int) -> Seeds:
         """Seeds below a name, for a part that has streams of its own."""
         return Seeds(self.seed(*names))
+
+
+@dataclass(frozen=True)
+class TrialSeeds(Seeds):
+    """Seeds of one trial: what varies has other seeds in each trial, the rest the same in all.
+
+    Args:
+        root: root of the run.
+        trial: index of the trial; both arms of a pair have the same.
+        varies: names of the streams that differ from trial to trial.
+
+    Example:
+        >>> first, second = (TrialSeeds(0, trial, ("init",)) for trial in (0, 1))
+        >>> first.seed("init") == second.seed("init"), first.seed("split") == second.seed("split")
+        (False, True)
+    """
+
+    trial: int = 0
+    varies: tuple[str, ...] = ()
+
+    def seed(self, *names: str | int) -> int:
+        """A seed in [0, 2**63): of this trial where the first name is one that varies, else of the run."""
+        if names and names[0] in self.varies:
+            return super().seed("trial", self.trial, *names)
+        return super().seed(*names)

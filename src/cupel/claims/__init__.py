@@ -1,0 +1,1 @@
+"""One file per claim: a paper's "ours is better" made runnable."""
