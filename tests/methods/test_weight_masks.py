@@ -248,3 +248,16 @@ def test_permuted_masks_keep_the_density_of_each_layer_and_nothing_else():
     assert density(found) == density(masks)
     assert density({}) == 1.0
     assert torch.equal(state, torch.get_rng_state())
+
+
+def test_a_gradient_that_is_not_finite_is_not_passed_over():
+    model = UsersNet().double()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+
+    def diverge():
+        with MaskGuard(model, half(model)):
+            (model(data()[0]).sum() * float("inf")).backward()
+            optimizer.step()
+
+    with pytest.raises(UsageError, match="are not zero after training"):
+        diverge()
