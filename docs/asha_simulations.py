@@ -7,10 +7,8 @@ python docs/asha_simulated.py. Everything is decided by the seeds below: a row c
 from __future__ import annotations
 
 import csv
-import math
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from cupel.methods.find_searcher import find_searcher
-from cupel.spec.search import Search, Searcher, Work
+from cupel.spec.search import Search
 from cupel.spec.seeds import Seeds
 from cupel.spec.space import Configuration
 from cupel.study.compare_tuners import COLUMNS, compare_tuners
@@ -26,6 +24,7 @@ from cupel.study.tuning_problem import MANY_TRIALS, TuningProblem
 from cupel.study.tuning_variance import TuningVariance, tuning_variance
 from cupel.tasks.cluster import Cluster
 from cupel.tasks.surrogate_curves import SurrogateCurves
+from cupel.tasks.until_good import UntilGood, time_to_good
 
 FOLDER = Path(__file__).with_name("asha_simulated")
 ETA, FULL = 4, 64
@@ -66,46 +65,6 @@ COMPARED["BOHB"] = "bohb"
 COMPARED_PROBLEMS, COMPARED_SEEDS, COMPARED_BUDGETS, COMPARED_WORKERS = 8, 8, (2, 4, 8), 25
 
 
-@dataclass
-class UntilGood:
-    """A searcher that asks for nothing more once the best of those trained in full is good enough.
-
-    Attributes:
-        inner: the searcher.
-        curves: on which it searches.
-        target: mean loss after full training that is good enough.
-        is_done: whether it was reached.
-    """
-
-    inner: Searcher
-    curves: SurrogateCurves
-    target: float
-    is_done: bool = False
-
-    def __post_init__(self) -> None:
-        self._parameters: dict[int, Configuration] = {}
-        self._best = math.inf
-
-    def ask(self) -> Work | None:
-        """What the searcher asks for; nothing when it is done."""
-        work = None if self.is_done else self.inner.ask()
-        if work is not None:
-            self._parameters[work.trial] = work.parameters
-        return work
-
-    def tell(self, trial: int, resource: float, loss: float) -> bool:
-        """Pass a loss on, and judge a new incumbent by what it is worth when it is trained again."""
-        goes_on = self.inner.tell(trial, resource, loss)
-        if resource >= self.curves.max_resource and loss < self._best and not self.is_done:
-            self._best = loss
-            self.is_done = self.curves.expected(self._parameters[trial], resource) <= self.target
-        return goes_on and not self.is_done
-
-    def drop(self, trial: int) -> None:
-        """Pass it on."""
-        self.inner.drop(trial)
-
-
 def found_target(problem: int, share: float) -> float:
     """The mean loss that counts as good on a problem: found by drawing from it, a second of work."""
     return SurrogateCurves(problem, max_resource=FULL).good(share, num=DRAWN) * (1 + TOLERANCE)
@@ -124,13 +83,7 @@ def time_to_target(tuner: str, workers: int, problem: int, *, share: float = GOO
     search = Search(curves.space, MANY_TRIALS, Seeds(problem).seed("search"), FULL, eta=ETA)
     watched = UntilGood(find_searcher(tuner, search), curves, target_of(problem, share))
     cluster = Cluster(workers=workers, straggler_sd=STRAGGLER_SD, seed=problem)
-    run = cluster.run(watched, curves, until=(limit or LIMITS[workers]) * FULL)
-    if not watched.is_done:
-        return math.inf
-    goods = (
-        told for told in run.incumbents(FULL) if curves.expected(run.parameters[told.trial], FULL) <= watched.target
-    )
-    return next(goods).time / FULL
+    return time_to_good(watched, cluster, until=(limit or LIMITS[workers]) * FULL)[0] / FULL
 
 
 def with_batch_bo() -> dict[str, str]:

@@ -33,7 +33,6 @@ import math
 
 import numpy as np
 from scipy.special import log_ndtr, ndtri
-from scipy.stats import rankdata
 
 from cupel.methods.full_trials import FullTrials
 from cupel.methods.gaussian_process import Floats, GaussianProcess, Matern, fitted_kernel
@@ -48,7 +47,7 @@ GROWTH = 1.25
 NUM_BEST = 8
 """Configurations that are changed to make candidates."""
 CHANGE_SDS = (0.02, 0.05, 0.1, 0.2)
-POINTS_PER_USE = 64
+POINTS_PER_USE = 16
 """Candidates serve one proposal more for so many points, as making them anew costs the square of the points."""
 FAR_BELOW = -12.0
 """Standard scores below which the logarithm of the expected improvement is taken from its asymptote."""
@@ -73,6 +72,7 @@ class BatchBayesian(FullTrials):
         self.startup, self.candidates = startup, candidates
         self._numpy_rng = np.random.default_rng(Seeds(search.seed).seed("hpo", "candidates"))
         self._configurations: dict[int, Configuration] = {}
+        self._points: dict[int, list[float]] = {}
         self._seen: dict[int, float] = {}
         self._believed: dict[int, float] = {}
         self._order: list[int] = []
@@ -95,6 +95,8 @@ class BatchBayesian(FullTrials):
         pool = self._pool
         if pool is None or pool.uses > len(self._order) // POINTS_PER_USE:
             pool = self._pool = _Pool(process, *self._drawn())
+        elif pool.process is not process:
+            pool = self._pool = _Pool(process, pool.configurations, pool.points, uses=pool.uses)
         chosen, self._believed[trial] = pool.take(process.solve(values), min(self._scores().values()))
         self._configurations[trial] = pool.configurations[chosen]
         self._order.append(trial)
@@ -127,13 +129,15 @@ class BatchBayesian(FullTrials):
         scores = self._scores()
         waiting = [trial for trial in self._configurations if trial not in scores]
         self._order = [*scores, *waiting]
-        points = np.array([self._encoded(self._configurations[trial]) for trial in self._order])
+        for trial in self._order:
+            if trial not in self._points:
+                self._points[trial] = self._encoded(self._configurations[trial])
+        points = np.array([self._points[trial] for trial in self._order])
         num = len(scores)
         values = np.array([*scores.values(), *[0.0] * len(waiting)])
         self._process = process = GaussianProcess(self._kernel_of(points[:num], values[:num]), points)
         beliefs = process.factor[num:, :num] @ process.solve(values)[:num]
         self._believed = dict.fromkeys(scores, 0.0) | dict(zip(waiting, beliefs.tolist(), strict=True))
-        self._pool = None
         return process
 
     def _kernel_of(self, points: Floats, values: Floats) -> Matern:
@@ -152,31 +156,27 @@ class BatchBayesian(FullTrials):
         return self._kernel
 
     def _drawn(self) -> tuple[list[Configuration], Floats]:
-        """Candidates, and their points."""
-        space = self.search.space
-        found = [space.draw(self.rng) for _ in range(self.candidates // 2)]
-        best = sorted((loss, trial) for trial, loss in self._seen.items())[:NUM_BEST]
-        for number in range(self.candidates - len(found)):
-            changed = self._changed(self._configurations[best[number % len(best)][1]])
-            found.append(changed if changed is not None else space.draw(self.rng))
+        """Candidates, and their points: half of them drawn, half changes of the best."""
+        rng, space = self._numpy_rng, self.search.space
+        places = rng.random((self.candidates, len(space)))
+        half = self.candidates // 2
+        places[half:] = self._changed(places[half:])
+        found = [space.at(row) or space.draw(self.rng) for row in places.tolist()]
         return found, np.array([self._encoded(one) for one in found])
 
-    def _changed(self, parameters: Configuration) -> Configuration | None:
-        """A configuration near another; None where it misses a constraint."""
+    def _changed(self, drawn: Floats) -> Floats:
+        """Places near those of the best configurations, as many as were drawn; a choice that changes is as drawn."""
         rng, space = self._numpy_rng, self.search.space
-        places = space.places_of(parameters)
-        sd = rng.choice(CHANGE_SDS)
-        moved = []
-        for name, parameter in space.parameters.items():
-            place = places.get(name)
-            is_kept = rng.random() < 0.5
-            if place is None or (isinstance(parameter, Choice) and not is_kept and rng.random() < 0.5):
-                moved.append(float(rng.random()))
-            elif is_kept or isinstance(parameter, Choice):
-                moved.append(place)
-            else:
-                moved.append(min(max(place + sd * float(rng.standard_normal()), 0.0), 1.0))
-        return space.at(moved)
+        num, d = drawn.shape
+        best = [trial for _, trial in sorted((loss, trial) for trial, loss in self._seen.items())[:NUM_BEST]]
+        known = [space.places_of(self._configurations[best[row % len(best)]]) for row in range(num)]
+        centres = np.array([[own.get(name, np.nan) for name in space] for own in known])
+        centres = np.where(np.isnan(centres), drawn, centres)
+        is_choice = np.array([isinstance(parameter, Choice) for parameter in space.parameters.values()])
+        near = centres + rng.choice(CHANGE_SDS, size=(num, 1)) * rng.standard_normal((num, d))
+        moved = np.where(is_choice, drawn, np.clip(near, 0.0, 1.0))
+        is_kept = rng.random((num, d)) < np.where(is_choice, 0.75, 0.5)
+        return np.where(is_kept, centres, moved)
 
     def _encoded(self, parameters: Configuration) -> list[float]:
         """Coordinates of a configuration."""
@@ -194,10 +194,12 @@ class BatchBayesian(FullTrials):
 class _Pool:
     """Candidates, and what the process knows of them; each proposal is made known to the process."""
 
-    def __init__(self, process: GaussianProcess, configurations: list[Configuration], points: Floats) -> None:
+    def __init__(
+        self, process: GaussianProcess, configurations: list[Configuration], points: Floats, *, uses: int = 0
+    ) -> None:
         self.process, self.configurations, self.points = process, configurations, points
         self.white = process.whiten(points)
-        self.uses = 0
+        self.uses = uses
 
     def take(self, solved: Floats, best: float) -> tuple[int, float]:
         """The candidate of the greatest expected improvement, and its expected score; it joins the process."""
@@ -223,7 +225,11 @@ def scores_of(losses: Floats) -> Floats:
     """
     num = len(losses)
     middle = np.sort(losses)[(num - 1) // 2]
-    by_rank = ndtri((rankdata(losses) - 0.5) / num)
+    _, which, counts = np.unique(losses, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[
+        which
+    ]  # equal losses share a rank; scipy.stats takes seconds to load
+    by_rank = ndtri((ranks - 0.5) / num)
     if not np.isfinite(middle):
         return np.asarray(by_rank)
     is_good = losses <= middle
