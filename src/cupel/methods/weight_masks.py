@@ -146,6 +146,7 @@ class MaskGuard:
         on_step: called with `num_steps` after each step.
 
     Attributes:
+        model: as given.
         start: as given.
         num_steps: steps counted so far, `start` included.
 
@@ -173,7 +174,7 @@ class MaskGuard:
     def __init__(
         self, model: nn.Module, masks: Masks, *, start: int = 0, on_step: Callable[[int], None] | None = None
     ) -> None:
-        self._model = model
+        self.model = model
         self._masks = dict(masks)
         self._on_step = on_step
         self._pruned: list[tuple[str, nn.Parameter, Tensor]] = []
@@ -183,7 +184,7 @@ class MaskGuard:
         self.num_steps = start
 
     def __enter__(self) -> Self:
-        parameters = dict(self._model.named_parameters())
+        parameters = dict(self.model.named_parameters())
         for name, mask in self._masks.items():
             if name not in parameters:
                 raise UnknownNameError("weight", name, parameters)
@@ -214,9 +215,9 @@ class MaskGuard:
             num = int(parameter.detach()[kept == 0.0].count_nonzero())
             if num:
                 raise UsageError(
-                    f"{num} of {int((kept == 0.0).sum())} pruned weights of {name} are not zero after training; expected all. "
-                    "Something else than an optimiser of torch moved them: call after_step() of the guard after each "
-                    "update of your own."
+                    f"{num} of {int((kept == 0.0).sum())} pruned weights of {name} are not zero after training; "
+                    "expected all. Something else than an optimiser of torch moved them, or their gradient was not "
+                    "finite: call after_step() of the guard after each update of your own."
                 )
 
     def after_step(self, optimizer: Optimizer | None = None) -> None:
