@@ -40,97 +40,56 @@ CARD = Claim(
     source="Li et al. 2020, A System for Massively Parallel Hyperparameter Tuning (MLSys; arXiv 1810.05934)",
     statements=(
         {
-            "name": "sooner_25_workers",
-            "kind": "simulated",
-            "says": "With 25 workers ASHA finds a good configuration sooner than successive halving that opens a new "
-            "bracket when a worker would idle.",
-            "metric": "time_25",
-            "better": "lower",
-            "unit": "time(R)",
-            "scale": "log",
-            "rope": 0.05,
+            "name": "sooner_25_workers", "kind": "simulated",
+            "says": "With 25 workers ASHA finds a good configuration sooner than successive halving that opens "
+            "a new bracket when a worker would idle.",
+            "metric": "time_25", "better": "lower", "unit": "time(R)", "scale": "log", "rope": 0.05,
         },
         {
-            "name": "sooner_500_workers",
-            "kind": "simulated",
-            "says": "With 500 workers ASHA finds a good configuration sooner than successive halving that opens a new "
-            "bracket when a worker would idle.",
-            "metric": "time_500",
-            "better": "lower",
-            "unit": "time(R)",
-            "scale": "log",
-            "rope": 0.05,
+            "name": "sooner_500_workers", "kind": "simulated",
+            "says": "With 500 workers ASHA finds a good configuration sooner than successive halving that opens "
+            "a new bracket when a worker would idle.",
+            "metric": "time_500", "better": "lower", "unit": "time(R)", "scale": "log", "rope": 0.05,
         },
         {
-            "name": "one_worker",
-            "kind": "simulated",
+            "name": "one_worker", "kind": "simulated",
             "says": "With one worker ASHA is no slower than successive halving, within a quarter.",
-            "metric": "time_1",
-            "better": "lower",
-            "unit": "time(R)",
-            "scale": "log",
-            "sentence": "non-inferiority",
+            "metric": "time_1", "better": "lower", "unit": "time(R)", "scale": "log", "sentence": "non-inferiority",
             "margin": 0.25,
         },
         {
-            "name": "sooner_than_waiting",
-            "kind": "simulated",
+            "name": "sooner_than_waiting", "kind": "simulated",
             "says": "With 25 workers ASHA finds a good configuration sooner than successive halving that waits.",
-            "metric": "time_25",
-            "better": "lower",
-            "unit": "time(R)",
-            "scale": "log",
-            "arms": ("method", "waiting"),
+            "metric": "time_25", "better": "lower", "unit": "time(R)", "scale": "log", "arms": ("method", "waiting"),
         },
         {
-            "name": "half_of_batch_bayesian",
-            "kind": "simulated",
+            "name": "half_of_batch_bayesian", "kind": "simulated",
             "says": "With 500 workers ASHA takes half the time of batch Bayesian optimisation, or less.",
-            "metric": "time_500",
-            "better": "lower",
-            "unit": "time(R)",
-            "scale": "log",
-            "bar": 1.0,
+            "metric": "time_500", "better": "lower", "unit": "time(R)", "scale": "log", "bar": 1.0,
             "arms": ("method", "batch_bayesian"),
         },
         {
-            "name": "sooner_than_batch_bayesian",
-            "kind": "simulated",
+            "name": "sooner_than_batch_bayesian", "kind": "simulated",
             "says": "With 25 workers ASHA finds a good configuration sooner than batch Bayesian optimisation.",
-            "metric": "time_25",
-            "better": "lower",
-            "unit": "time(R)",
-            "scale": "log",
+            "metric": "time_25", "better": "lower", "unit": "time(R)", "scale": "log",
             "arms": ("method", "batch_bayesian"),
         },
         {
-            "name": "like_stopping",
-            "kind": "simulated",
-            "says": "With 25 workers promotion and the stopping variant of other tools take the same time, within a "
-            "quarter.",
-            "metric": "time_25",
-            "better": "lower",
-            "unit": "time(R)",
-            "scale": "log",
-            "sentence": "equivalence",
-            "margin": 0.25,
-            "arms": ("method", "stopping"),
+            "name": "like_stopping", "kind": "simulated",
+            "says": "With 25 workers promotion and the stopping variant of other tools take the same time, "
+            "within a quarter.",
+            "metric": "time_25", "better": "lower", "unit": "time(R)", "scale": "log", "sentence": "equivalence",
+            "margin": 0.25, "arms": ("method", "stopping"),
         },
         {
-            "name": "lost_work_given_up",
-            "kind": "simulated",
+            "name": "lost_work_given_up", "kind": "simulated",
             "says": "Where work straggles and lost work is given up, ASHA trains more configurations in full.",
-            "metric": "in_full_lost",
-            "better": "higher",
-            "unit": "configurations",
+            "metric": "in_full_lost", "better": "higher", "unit": "configurations",
         },
         {
-            "name": "lost_work_done_again",
-            "kind": "simulated",
+            "name": "lost_work_done_again", "kind": "simulated",
             "says": "Where work straggles and lost work is done again, ASHA trains more configurations in full.",
-            "metric": "in_full_again",
-            "better": "higher",
-            "unit": "configurations",
+            "metric": "in_full_again", "better": "higher", "unit": "configurations",
         },
     ),
     published="Abstract: ASHA scales linearly with the number of workers and takes half the time of Vizier with 500 "
@@ -193,7 +152,7 @@ class World:
         return find_searcher(text, search)
 
     def time(self, text: str, workers: int) -> tuple[float, ClusterRun]:
-        """When a good configuration was found, in time(R), the limit where none was; and the run."""
+        """When a good configuration was found, in units of R; the limit where none was. And the run."""
         full = self.curves.max_resource
         limit = max(1.5, LIMITS[workers] * self.sizes.patience)
         watched = UntilGood(self.searcher(text, self.curves), self.curves, self.target)
