@@ -28,7 +28,8 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake
 
 from cupel.measure.flop import flop_per_item
 from cupel.run.slot import TorchSlot
-from cupel.spec.catalog import Entry, load_catalog
+from cupel.spec.catalog import load_catalog
+from cupel.spec.entry import Entry
 from cupel.spec.seeds import Seeds
 
 FILE = Path(__file__).with_name("full_operations.json")

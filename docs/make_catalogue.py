@@ -22,7 +22,8 @@ from typing import Any
 from cupel.report.reference import shipped_references
 from cupel.report.words import DASH, seconds_text, spread
 from cupel.spec.card import SIZES
-from cupel.spec.catalog import Catalog, Entry, load_catalog
+from cupel.spec.catalog import Catalog, load_catalog
+from cupel.spec.entry import Entry
 from cupel.spec.suite import Suite
 from cupel.spec.units import format_rate
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from cupel.cli import main
-from cupel.spec import catalog
+from cupel.spec import catalog, extras
 
 SMOKE = {"matmul", "memory_copy", "resnet50", "bert", "llama", "unet_diffusion", "dlrm", "ppo"}
 
@@ -87,7 +87,7 @@ def test_text_fits_80_columns_and_names_everything(capsys: pytest.CaptureFixture
 def test_a_missing_extra_shows_the_line_that_installs_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(catalog, "has_extra", lambda extra: extra != "models")
+    monkeypatch.setattr(extras, "has_extra", lambda extra: extra != "models")
     assert main(["list"]) == 0
     assert "not installed: pip install 'cupel[models]'" in capsys.readouterr().out
     lacking = [e for e in listed([], capsys) if e.get("missing")]

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from cupel.cli import main
-from cupel.spec.catalog import read_entry
+from cupel.spec.read_entry import read_entry
 from cupel.spec.seeds import Seeds
 
 

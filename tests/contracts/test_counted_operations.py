@@ -11,7 +11,9 @@ import pytest
 from cupel.measure.flop import counting_mode, flop_per_item
 from cupel.run.slot import TorchSlot
 from cupel.spec import Scalar, Seeds
-from cupel.spec.catalog import Entry, load_catalog, missing_extras
+from cupel.spec.catalog import load_catalog
+from cupel.spec.entry import Entry
+from cupel.spec.extras import missing_extras
 
 torch = pytest.importorskip("torch", reason="counts what torch does")
 CATALOG = load_catalog().entries

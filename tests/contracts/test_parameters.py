@@ -7,7 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from cupel.spec.catalog import Entry, load_catalog, missing_extras
+from cupel.spec.catalog import load_catalog
+from cupel.spec.entry import Entry
+from cupel.spec.extras import missing_extras
 
 torch = pytest.importorskip("torch", reason="models need torch")
 ENTRIES = [entry for entry in load_catalog().entries.values() if entry.kind == "workload"]

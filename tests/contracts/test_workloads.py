@@ -17,8 +17,10 @@ import pytest
 
 from cupel.run.slot import PlainSlot, TorchSlot
 from cupel.spec import Done, Scalar, Seeds, Slot, Step, UnsupportedError
-from cupel.spec.catalog import Entry, has_extra, load_catalog, missing_extras
+from cupel.spec.catalog import load_catalog
+from cupel.spec.entry import Entry
 from cupel.spec.errors import MissingExtraError
+from cupel.spec.extras import has_extra, missing_extras
 from cupel.tasks.data import file_cache
 
 torch = pytest.importorskip("torch", reason="workloads need torch")

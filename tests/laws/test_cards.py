@@ -2,7 +2,10 @@ import importlib
 
 import pytest
 
-from cupel.spec.catalog import Entry, load_catalog, missing_extras, read_entry
+from cupel.spec.catalog import load_catalog
+from cupel.spec.entry import Entry
+from cupel.spec.extras import missing_extras
+from cupel.spec.read_entry import read_entry
 
 ENTRIES = list(load_catalog().entries.values())
 

@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 
 from cupel.spec.card import Scalar
-from cupel.spec.catalog import Entry, load_catalog, missing_extras
+from cupel.spec.catalog import load_catalog
+from cupel.spec.entry import Entry
 from cupel.spec.events import JobEnded
+from cupel.spec.extras import missing_extras
 
 ENTRIES = [entry for entry in load_catalog().entries.values() if entry.kind == "workload"]
 LACKED = {"precision": ("tf32", "fp8"), "weights": ("pretrained",)}

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from cupel.spec.catalog import Catalog, Folder, install_line, load_catalog, missing_extras, read_entry
+from cupel.spec.catalog import Catalog, Folder, load_catalog
 from cupel.spec.errors import CardError, UsageError
+from cupel.spec.extras import install_line, missing_extras
 from cupel.spec.job import digest_text
+from cupel.spec.read_entry import read_entry
 from cupel.spec.suite import Suite
 
 CARD = """\
@@ -186,13 +188,13 @@ def test_missing_extras_are_named_with_the_line_that_installs_them(
     card = read_entry(write(tmp_path, "mine.py", text)).card
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "diffusers" else real(name))
-    from cupel.spec import catalog
+    from cupel.spec import extras
 
-    catalog.has_extra.cache_clear()
+    extras.has_extra.cache_clear()
     try:
         missing = missing_extras(card)
     finally:
-        catalog.has_extra.cache_clear()
+        extras.has_extra.cache_clear()
     assert "models" in missing
     assert install_line(("torch", "models")) == "pip install 'cupel[torch,models]'"
 

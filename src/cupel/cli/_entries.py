@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from cupel.spec.card import SIZES
-from cupel.spec.catalog import Entry, install_line, missing_extras
+from cupel.spec.entry import Entry
+from cupel.spec.extras import install_line, missing_extras
 from cupel.spec.suite import Suite
 
 WIDTH = 80

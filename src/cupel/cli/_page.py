@@ -10,12 +10,15 @@ from typing import Any
 from cupel.report import html
 from cupel.report.tuning_page import render_tuning
 
+RENDERERS = {"tuning": render_tuning}
+"""Pages by kind of document, where it is not a run of workloads."""
+
 
 def write_page(document: dict[str, Any], path: Path) -> Path | None:
     """Write the HTML page; a folder that cannot be written costs the page, not the result."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        render = render_tuning if document["kind"] == "tuning" else html.render_run
+        render = RENDERERS.get(document["kind"], html.render_run)
         beside.write_text(render(document), encoding="utf-8")
         beside.replace(path)
     except OSError as error:

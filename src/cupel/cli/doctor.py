@@ -26,7 +26,7 @@ from cupel.measure.memory import host_memory_bytes
 from cupel.measure.noise_floor import NoiseFloor, noise_floor
 from cupel.measure.precisions import ask_precisions
 from cupel.measure.telemetry import Sampler
-from cupel.spec.catalog import EXTRAS, install_line
+from cupel.spec.extras import EXTRAS, install_line
 from cupel.spec.units import format_bytes, format_percent
 
 SCHEMA = 1

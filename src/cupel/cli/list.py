@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from cupel.cli._entries import entry_record, suite_record, wrapped
-from cupel.spec.catalog import EXTRAS, KINDS, Catalog, load_catalog
+from cupel.spec.catalog import KINDS, Catalog, load_catalog
 from cupel.spec.errors import UnknownNameError, UsageError
+from cupel.spec.extras import EXTRAS
 from cupel.spec.suite import load_suite
 
 SCHEMA = 1

@@ -12,28 +12,33 @@ import time
 from pathlib import Path
 
 from cupel.cli._carry_out import add_output_arguments, carry_out
+from cupel.cli._claims import resume_claims
 from cupel.cli._tuning import carry_out_tuning, script_digest, script_of
 from cupel.cli._tuning_repeats import carry_out_repeats
 from cupel.ledger.run_folder import RunFolder
 from cupel.measure.machine import describe_machine, same_machine
+from cupel.report.claims_document import is_claims
 from cupel.report.repeats_document import is_repeats
 from cupel.report.tuning_document import is_tuning
 from cupel.run.code import code_digest
 from cupel.run.plan import Plan
-from cupel.spec.catalog import read_entry
 from cupel.spec.errors import CupelError, RunFolderError
+from cupel.spec.read_entry import read_entry
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What `cupel resume` takes."""
     parser.add_argument("run", type=Path, metavar="RUN", help="a run folder")
     parser.add_argument("--anyway", action="store_true", help="go on with another code version or machine")
+    parser.add_argument("--why", action="store_true", help="of claims, show the evidence")
     add_output_arguments(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     """Check that the run can go on, and go on."""
     folder = RunFolder(args.run)
+    if is_claims(folder):
+        return resume_claims(folder, args)
     if is_tuning(folder) or is_repeats(folder):
         return _resume_tuning(folder, args)
     try:

@@ -15,11 +15,13 @@ from pathlib import Path
 
 import cupel
 from cupel.cli._carry_out import add_output_arguments, carry_out
+from cupel.cli._claims import run_claims, workers_of
 from cupel.cli._entries import table, wrapped
 from cupel.cli._output import given_path
 from cupel.ledger.run_folder import RunFolder
 from cupel.measure.machine import describe_machine
 from cupel.report.document import find_reference
+from cupel.run.claim_plan import ClaimRequest, asked_claims
 from cupel.run.code import code_digest
 from cupel.run.device import resolve_device
 from cupel.run.make_plan import make_plan
@@ -62,6 +64,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=given_path, default=Path("runs"), metavar="DIR", help="where run folders go (default ./runs)"
     )
+    claims = parser.add_argument_group("claims", "pairs of trials are added until each verdict is in")
+    claims.add_argument("--pairs", type=int, metavar="N", help="pairs of trials, fixed beforehand")
+    claims.add_argument("--workers", type=int, metavar="N", help="trials at once (default: one per processor)")
+    claims.add_argument("--why", action="store_true", help="show the evidence: arms, costs, scope, failures")
+    claims.add_argument("--variance", action="store_true", help="ask for the share of each source of variation, too")
     parser.add_argument("--dry-run", action="store_true", help="print the jobs and the time they need; run nothing")
     add_output_arguments(parser)
 
@@ -72,6 +79,8 @@ def main(args: argparse.Namespace) -> int:
     if request.reference:
         find_reference(request.reference)
     catalog = load_catalog()
+    if asked_claims(request.names, catalog):
+        return run_claims(_claim_request(request, args), catalog, args)
     plan = make_plan(request, catalog)
     _check_reference(plan, catalog)
     if args.width and request.launches is not None:
@@ -89,6 +98,32 @@ def main(args: argparse.Namespace) -> int:
         "machine": describe_machine(),
     }
     return carry_out(plan, RunFolder.create(args.out, plan.name, content), args)
+
+
+def _claim_request(request: Request, args: argparse.Namespace) -> ClaimRequest:
+    """The arguments as a request for claims, checked."""
+    for option, is_given in (
+        ("--launches", args.launches != "3"),
+        ("--width", args.width),
+        ("--reference", args.reference),
+    ):
+        if is_given:
+            raise UsageError(f"{option} is for workloads; {', '.join(request.names)} are claims. Claims have --pairs.")
+    return ClaimRequest(
+        names=request.names,
+        size=request.size,
+        settings=request.settings,
+        pairs=None if args.pairs is None else _positive("--pairs", args.pairs),
+        budget_s=request.budget_s,
+        device=request.device,
+        threads=request.threads,
+        workers=workers_of(args.workers, request.device, request.threads),
+        seed=request.seed,
+        tags=request.tags,
+        exclude=request.exclude,
+        timeout_s=request.timeout_s,
+        variance=args.variance,
+    )
 
 
 def _check_reference(plan: Plan, catalog: Catalog) -> None:

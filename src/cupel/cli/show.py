@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping
 
 from cupel.cli._entries import docstring, entry_record, reflowed, shown_path, suite_record, table, wrapped
 from cupel.spec.card import SIZES, Workload
-from cupel.spec.catalog import Entry, install_line, load_catalog, missing_extras
+from cupel.spec.catalog import load_catalog
+from cupel.spec.entry import Entry
+from cupel.spec.extras import install_line, missing_extras
 from cupel.spec.suite import Suite
 
 INDENT = " " * 11

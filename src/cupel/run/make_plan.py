@@ -11,11 +11,15 @@ from cupel.run.device import num_ranks
 from cupel.run.plan import Cell, Plan, Request
 from cupel.run.settings import check_keys, parse_value, split_settings, takes
 from cupel.spec.card import SIZES, STEPPING_S, TIMEOUT_S, Scalar, Workload
-from cupel.spec.catalog import Catalog, Entry, install_line, missing_extras
+from cupel.spec.catalog import Catalog
+from cupel.spec.entry import ClaimEntry, Entry
 from cupel.spec.errors import NothingToRunError, UnknownNameError, UsageError
+from cupel.spec.extras import install_line, missing_extras
 from cupel.spec.job import Job
 from cupel.spec.suite import Suite, check_settings
 from cupel.spec.units import format_bytes
+
+APART = "Workloads measure machines and claims compare methods; run them apart."
 
 
 def make_plan(request: Request, catalog: Catalog) -> Plan:
@@ -59,7 +63,7 @@ def make_plan(request: Request, catalog: Catalog) -> Plan:
         raise NothingToRunError(f"Nothing to run. {reasons}.")
     suite = suites[0] if len(suites) == 1 else None
     return Plan(
-        name=_run_name(request),
+        name=run_name(request.names),
         request=request,
         cells=tuple(cells.values()),
         skipped=skipped,
@@ -102,10 +106,13 @@ def _asked(request: Request, catalog: Catalog) -> tuple[list[_Asked], list[Suite
         if isinstance(thing, Entry):
             found.append(_Asked(thing, {}, thing.stem, 1.0))
             continue
+        if isinstance(thing, ClaimEntry):
+            raise UsageError(f"{name} is a claim, asked among workloads. {APART}")
         suites.append(thing)
         for item in thing.entries:
             entry = catalog.find(item.run)
-            assert isinstance(entry, Entry)
+            if not isinstance(entry, Entry):
+                raise UsageError(f"{name} has {item.run}, which is no workload. {APART}")
             found.append(_Asked(entry, item.settings, item.label, item.weight, item.nodes))
     if not found:
         raise UsageError("Nothing was named; expected entries, suites or files, such as: cupel run smoke.")
@@ -196,7 +203,7 @@ def _is_wanted(entry: Entry, request: Request) -> bool:
     return (not request.tags or bool(words & set(request.tags))) and not words & set(request.exclude)
 
 
-def _run_name(request: Request) -> str:
+def run_name(names: Iterable[str]) -> str:
     """A short name for the run folder."""
-    stems = [Path(name).stem if name.endswith((".py", ".toml")) else name.rpartition("/")[2] for name in request.names]
+    stems = [Path(name).stem if name.endswith((".py", ".toml")) else name.rpartition("/")[2] for name in names]
     return "+".join(stems) if len(stems) <= 3 else f"{stems[0]}+{len(stems) - 1}"

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import TypeVar
 
-from cupel.run.plan import Cell, Plan
+from cupel.run.plan import Plan
 from cupel.spec.job import Job
 from cupel.spec.seeds import Seeds
 
+Item = TypeVar("Item")
 
-def shuffled(cells: Sequence[Cell], seed: int, index: int) -> list[Cell]:
-    """The cells of one round in the order in which they are launched."""
-    order = list(cells)
+
+def shuffled(items: Sequence[Item], seed: int, index: int) -> list[Item]:
+    """What one round launches, in the order of launching."""
+    order = list(items)
     random.Random(Seeds(seed).seed("order", index)).shuffle(order)
     return order
 

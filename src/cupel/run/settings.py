@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from cupel.spec.card import Scalar, Workload
-from cupel.spec.catalog import Entry
+from cupel.spec.claim import Claim
+from cupel.spec.entry import ClaimEntry, Entry
 from cupel.spec.errors import SettingError, UnknownNameError
 
 TRUE_WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
@@ -22,18 +23,18 @@ def split_settings(texts: Iterable[str]) -> dict[str, str]:
     return settings
 
 
-def is_joint(settings: Mapping[str, Scalar], card: Workload) -> bool:
+def is_joint(settings: Mapping[str, Scalar], card: Workload | Claim) -> bool:
     """Whether the ranks of a job do one work together (`devices=all`) and not each its own."""
     default = card.all_settings.get("devices", ("one",))[0]
     return settings.get("devices", default) == "all"
 
 
-def takes(card: Workload, key: str) -> bool:
+def takes(card: Workload | Claim, key: str) -> bool:
     """Whether an entry has a setting or a number of that name."""
     return key in card.all_settings or key in card.sizes("tiny")
 
 
-def check_keys(settings: Mapping[str, str], cards: Iterable[Workload]) -> None:
+def check_keys(settings: Mapping[str, str], cards: Iterable[Workload | Claim]) -> None:
     """Refuse a key that no entry of the run has."""
     known = {key for card in cards for key in (*card.all_settings, *card.sizes("tiny"))}
     for key in settings:
@@ -41,7 +42,7 @@ def check_keys(settings: Mapping[str, str], cards: Iterable[Workload]) -> None:
             raise UnknownNameError("setting", key, known, see="See an entry's own: cupel show ENTRY.")
 
 
-def parse_value(entry: Entry, key: str, text: str) -> Scalar:
+def parse_value(entry: Entry | ClaimEntry, key: str, text: str) -> Scalar:
     """A setting's text as the value that the card means."""
     values = entry.card.all_settings.get(key)
     if values is not None:

@@ -34,10 +34,12 @@ from cupel.run.ranks import Gang, rank_path, run_ranks
 from cupel.run.settings import is_joint
 from cupel.run.slot import PlainSlot, TorchSlot
 from cupel.run.worker_exit import DISK_FULL_EXIT, UNCOUNTED_EXIT
-from cupel.spec.catalog import Entry, install_line, read_entry
+from cupel.spec.entry import ClaimEntry, Entry
 from cupel.spec.errors import CupelError, MissingExtraError, UnsupportedError, UsageError, WrongWorkError
+from cupel.spec.extras import install_line
 from cupel.spec.job import Job
 from cupel.spec.protocols import Step
+from cupel.spec.read_entry import read_entry
 from cupel.spec.seeds import Seeds
 
 LOSS_TOLERANCE = 1e-4
@@ -74,7 +76,7 @@ def do_rank(path: Path, rank: int) -> int:
             return 0
         return _launch(place, writer)
     except BaseException as error:  # noqa: BLE001  whatever an entry raises, SystemExit included, is its failure
-        reason, message = _explain(error)
+        reason, message = explain_failure(error)
         with contextlib.suppress(OSError):
             traceback.print_exc()
             sys.stderr.flush()
@@ -122,13 +124,13 @@ def _launch(place: Place, writer: RecordWriter) -> int:
     job, gang = place.job, place.gang
     started = time.perf_counter()
     writer.write("phase", phase="starting", t=time.time())
-    entry, module = _load(job)
+    entry, module = load_entry(job)
     slot = _slot(place, entry)
     if gang is not None:
         gang.hold(slot)
     imported = time.perf_counter()
     writer.write("phase", phase="setting up", t=time.time())
-    step = module.setup(SimpleNamespace(**job.sizes), slot, Seeds(job.seed))
+    step = _step_of(module, job, slot)
     slot.sync()
     ready = time.perf_counter()
     if gang is not None:
@@ -208,7 +210,7 @@ def _count(place: Place, step: Step, *, slot: PlainSlot | TorchSlot, writer: Rec
 
     A rank whose count fails within a common step leaves the others waiting, so all have results before it is begun.
     """
-    if place.job.launch != 0 or isinstance(slot, PlainSlot):
+    if place.job.launch != 0 or place.job.arm or isinstance(slot, PlainSlot):
         return 0
     from cupel.measure.flop import flop_per_item
 
@@ -230,14 +232,26 @@ def _check(place: Place, writer: RecordWriter) -> None:
     """Run the entry's own check of its work."""
     job = place.job
     writer.write("phase", phase="starting", t=time.time())
-    entry, module = _load(job)
+    entry, module = load_entry(job)
     slot = _slot(place, entry)
     module.sane(SimpleNamespace(**job.sizes), slot, Seeds(job.seed))
     slot.sync()
     _write_result(writer, {})
 
 
-def _load(job: Job) -> tuple[Entry, ModuleType]:
+def _step_of(module: ModuleType, job: Job, slot: PlainSlot | TorchSlot) -> Step:
+    """The step to be timed: a workload's, or that of a claim's arm."""
+    sizes, seeds = SimpleNamespace(**job.sizes), Seeds(job.seed)
+    step: Step
+    if job.arm:
+        make = getattr(module, f"{job.arm}_step", None) or getattr(module, job.arm)
+        step = make(module.task(sizes, slot, seeds), slot, seeds, dict(job.hp))
+    else:
+        step = module.setup(sizes, slot, seeds)
+    return step
+
+
+def load_entry(job: Job) -> tuple[Entry | ClaimEntry, ModuleType]:
     """The entry's card and module; the source must be the one that the job names."""
     entry = read_entry(Path(job.source), job.module or None)
     if entry.digest != job.digest:
@@ -253,9 +267,19 @@ def _load(job: Job) -> tuple[Entry, ModuleType]:
     return entry, module
 
 
-def _slot(place: Place, entry: Entry) -> PlainSlot | TorchSlot:
-    """What the job is given to work with; the global generators are seeded for models that draw from them."""
+def _slot(place: Place, entry: Entry | ClaimEntry) -> PlainSlot | TorchSlot:
+    """What a launch is given to work with."""
     job = place.job
+    slot = make_slot(job, entry, device=place.device, seeds=Seeds(job.seed))
+    if isinstance(slot, TorchSlot):
+        slot.rank = place.rank
+        if job.ranks > 1 and is_joint(job.settings, entry.card):
+            slot.join(job.ranks)
+    return slot
+
+
+def make_slot(job: Job, entry: Entry | ClaimEntry, *, device: str, seeds: Seeds) -> PlainSlot | TorchSlot:
+    """What a job is given to work with; the global generators are seeded for models that draw from them."""
     settings = {name: values[0] for name, values in entry.card.settings.items()} | dict(job.settings)
     if not {"torch", "models"} & set(entry.card.needs):
         return PlainSlot(device=job.device, settings=settings, threads=job.threads)
@@ -264,12 +288,8 @@ def _slot(place: Place, entry: Entry) -> PlainSlot | TorchSlot:
     except ImportError as error:
         raise MissingExtraError(f"{job.stem} needs torch. Install it: {install_line(entry.card.needs)}") from error
     torch.set_num_threads(job.threads)
-    torch.manual_seed(Seeds(job.seed).seed("init"))
-    slot = TorchSlot(device=place.device, settings=settings, threads=job.threads)
-    slot.rank = place.rank
-    if job.ranks > 1 and is_joint(job.settings, entry.card):
-        slot.join(job.ranks)
-    return slot
+    torch.manual_seed(seeds.seed("init"))
+    return TorchSlot(device=device, settings=settings, threads=job.threads)
 
 
 def _refuse_bad_loss(losses: Sequence[float | None], first: int) -> None:
@@ -283,7 +303,7 @@ class _BadLossError(CupelError):
     """A loss is NaN or infinite."""
 
 
-def _explain(error: BaseException) -> tuple[str, str]:
+def explain_failure(error: BaseException) -> tuple[str, str]:
     """Reason and message of a failure."""
     text = str(error).strip() or type(error).__name__
     name = type(error).__name__

@@ -139,3 +139,14 @@ class Claim:
     def as_dict(self) -> dict[str, object]:
         """The card as plain data, for JSON."""
         return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Claim:
+        """A card from plain data; keys that a newer version wrote are ignored."""
+        known = {f.name for f in dataclasses.fields(cls)}
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k in known}
+        values["settings"] = {k: tuple(v) for k, v in values.get("settings", {}).items()}
+        values["statements"] = tuple(
+            {k: tuple(v) if isinstance(v, list) else v for k, v in said.items()} for said in values["statements"]
+        )
+        return cls(**values)

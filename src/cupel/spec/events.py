@@ -115,4 +115,29 @@ class Finished:
     elapsed_s: float
 
 
+@dataclass(frozen=True)
+class Looked:
+    """The study looked at a statement of a claim.
+
+    Args:
+        label: the claim, as people name it.
+        statement: the statement's name.
+        verdict: the word at this look.
+        effect: mean effect, larger is better; None without any.
+        interval: its interval; None where there is none yet.
+        n: pairs, instances or launches that count.
+        spent_s: seconds spent on the claim so far.
+        is_over: whether nothing more is run for the statement.
+    """
+
+    label: str
+    statement: str
+    verdict: str
+    effect: float | None
+    interval: tuple[float, float] | None
+    n: int
+    spent_s: float
+    is_over: bool
+
+
 Event: TypeAlias = Planned | JobStarted | Progress | JobEnded | Decided | Finished

@@ -1,4 +1,4 @@
-"""A job: one launch or check as data, and its identity.
+"""A job: one launch, check or trial as data, and its identity.
 
 A job says all that a worker needs and nothing else: it can be printed, hashed, stored and replayed. Its id is a hash of
 what was asked (entry, kind, size, settings, seed, launch index, ranks) and of the entry's source. A setting at its
@@ -25,14 +25,15 @@ ONE_BATCH = "tp"
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One launch (or one `sane` check) of an entry.
+    """One launch (or one `sane` check) of a workload, or one trial, instance or launch of a claim.
 
     Args:
         entry: `kind/stem` of the entry (`workload/matmul`).
         source: path of the entry's file.
         digest: digest of that file's text.
         module: the name to import it by; empty for a file outside any package.
-        kind: `launch` to measure, `sane` to check the work.
+        kind: `launch` to measure, `sane` to check the work; of a claim `trial` of an arm, `instance` of an exact
+            statement, `recompute` of a published one, `space` to read what may be tuned.
         size: name of the size.
         sizes: its numbers, overrides included.
         overrides: those of `sizes` that differ from the card's.
@@ -40,17 +41,21 @@ class Job:
         device: `cpu`, `cuda:0`, ...
         threads: intra-op threads.
         seed: root of the job's seed streams.
-        launch: index of the launch, from 0.
+        launch: index of the launch, trial or instance, from 0.
         ranks: number of processes.
         stepping_s: seconds to go on stepping.
         timeout_s: seconds after which the job is ended.
+        arm: of a claim, the arm; empty for jobs that have none.
+        hp: the arm's hyperparameters.
+        stream: `tuning` where the trial's seeds are those of tuning, never those of the verdict.
+        varies: of a claim, the sources of variation that seeds vary; those of the card where None.
     """
 
     entry: str
     source: str
     digest: str
     module: str = ""
-    kind: Literal["launch", "sane"] = "launch"
+    kind: Literal["launch", "sane", "trial", "instance", "recompute", "space"] = "launch"
     size: str = "small"
     sizes: Mapping[str, Scalar] = field(default_factory=dict)
     overrides: Mapping[str, Scalar] = field(default_factory=dict)
@@ -62,6 +67,10 @@ class Job:
     ranks: int = 1
     stepping_s: float = 3.0
     timeout_s: float = 240.0
+    arm: str = ""
+    hp: Mapping[str, Scalar] = field(default_factory=dict)
+    stream: str = ""
+    varies: tuple[str, ...] | None = None
 
     @property
     def stem(self) -> str:
@@ -90,12 +99,17 @@ class Job:
             ("settings", dict(self.settings), {}),
             ("threads", self.threads, 1),
             ("ranks", self.ranks, 1),
+            ("arm", self.arm, ""),
+            ("hp", dict(self.hp), {}),
+            ("stream", self.stream, ""),
+            ("varies", self.varies, None),
         )
         asked |= {name: value for name, value, default in optional if value != default}
         text = json.dumps(asked, sort_keys=True, separators=(",", ":"))
         mark = hashlib.blake2b(text.encode(), digest_size=ID_DIGITS // 2).hexdigest()
         label = "sane" if self.kind == "sane" else f"{self.launch:03d}"
-        return f"{self.stem}.{self.size}.{label}.{mark}"
+        parts = (self.stem, self.size, *((self.arm,) if self.arm else ()), label, mark)
+        return ".".join(parts)
 
     @property
     def counts_once(self) -> bool:
@@ -111,7 +125,10 @@ class Job:
     def from_dict(cls, data: Mapping[str, Any]) -> Job:
         """A job from plain data; keys that a newer version wrote are ignored."""
         known = {f.name for f in dataclasses.fields(cls)}
-        return cls(**{k: v for k, v in data.items() if k in known})
+        values = {k: v for k, v in data.items() if k in known}
+        if values.get("varies") is not None:
+            values["varies"] = tuple(values["varies"])
+        return cls(**values)
 
 
 def cell_key(entry: str, size: str, overrides: Mapping[str, Scalar], settings: Mapping[str, Scalar]) -> str:

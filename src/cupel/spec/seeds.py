@@ -40,7 +40,7 @@ class TrialSeeds(Seeds):
 
     Args:
         root: root of the run.
-        trial: index of the trial; both arms of a pair have the same.
+        trial: index or name of the trial; all arms of a pair have the same.
         varies: names of the streams that differ from trial to trial.
 
     Example:
@@ -49,7 +49,7 @@ class TrialSeeds(Seeds):
         (False, True)
     """
 
-    trial: int = 0
+    trial: int | str = 0
     varies: tuple[str, ...] = ()
 
     def seed(self, *names: str | int) -> int:

@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cupel.spec import Slot, UsageError
-from cupel.spec.catalog import has_extra, install_line
 from cupel.spec.errors import MissingExtraError
+from cupel.spec.extras import has_extra, install_line
 
 ENVIRONMENT = "CUPEL_CACHE"
 LIST_NAME = "made.json"

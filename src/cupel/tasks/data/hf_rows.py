@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, TextIO, TypeAlias
 
 from cupel.spec import UsageError
-from cupel.spec.catalog import install_line
 from cupel.spec.errors import MissingExtraError, UnknownNameError
+from cupel.spec.extras import install_line
 from cupel.tasks.data.arff_rows import arff_rows
 
 Row: TypeAlias = Mapping[str, Any]

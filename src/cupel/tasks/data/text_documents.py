@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from cupel.spec import Seeds, Slot, UsageError
-from cupel.spec.catalog import has_extra, install_line
 from cupel.spec.errors import MissingExtraError
+from cupel.spec.extras import has_extra, install_line
 from cupel.tasks.data import byte_pairs, text_files
 from cupel.tasks.data.file_cache import users_folder
 

@@ -1,0 +1,166 @@
+"""Tuning the arms of a claim by grids: as many trials for each arm, and no optimum on the edge of a grid.
+
+Each arm's grid is tried; an arm whose grid is smaller spends the trials that it has left around its best. An arm whose
+best value is the first or last of a grid has that grid widened by its own ratio (or its own step), and every other arm
+is given as many trials more. After three widenings an arm that is still on an edge is said to be there.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from cupel.spec.errors import UsageError
+
+Grid: TypeAlias = Mapping[str, Sequence[Any]]
+MOST_WIDENINGS = 3
+
+
+@dataclass
+class ArmTuning:
+    """The tuning of one arm.
+
+    Args:
+        grid: values by hyperparameter, ascending where they are numbers.
+        values: losses told so far, lower is better, by configuration; infinite where none of its trials ended well.
+    """
+
+    grid: dict[str, list[Any]]
+    values: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def num_grid(self) -> int:
+        """Configurations of the grid."""
+        return math.prod(len(values) for values in self.grid.values())
+
+    def whole_grid(self) -> list[dict[str, Any]]:
+        """Every configuration of the grid."""
+        names = list(self.grid)
+        return [dict(zip(names, values, strict=True)) for values in itertools.product(*self.grid.values())]
+
+    def tell(self, hp: Mapping[str, Any], loss: float) -> None:
+        """Learn the loss of a configuration."""
+        self.values[_text(hp)] = loss if math.isfinite(loss) else math.inf
+
+    @property
+    def best(self) -> tuple[dict[str, Any], float]:
+        """The best configuration and its loss."""
+        text = min(self.values, key=lambda key: self.values[key])
+        return dict(json.loads(text)), self.values[text]
+
+    def edges(self) -> list[str]:
+        """Hyperparameters whose best value is the least or largest that was tried."""
+        best, loss = self.best
+        found = []
+        for name, values in self.grid.items():
+            is_scale = len(values) > 1 and all(_is_number(v) for v in values)
+            if is_scale and math.isfinite(loss) and best[name] in (min(values), max(values)):
+                found.append(name)
+        return found
+
+    def widened(self) -> list[dict[str, Any]]:
+        """The best configuration with each hyperparameter that is on an edge one value further."""
+        best, _ = self.best
+        found = []
+        for name in self.edges():
+            values = sorted(self.grid[name])
+            further = _beyond(values, is_low=best[name] == values[0])
+            self.grid[name] = sorted([*values, further])
+            found.append({**best, name: further})
+        return found
+
+    def refined(self, num: int) -> list[dict[str, Any]]:
+        """Configurations around the best that were not tried, midway to its neighbours; fewer where there are no more.
+
+        The grid takes them in, so that the next ones lie between.
+        """
+        found: list[dict[str, Any]] = []
+        best, _ = self.best
+        for name, value in itertools.islice(self._between(best), num):
+            found.append({**best, name: value})
+            self.grid[name] = sorted([*self.grid[name], value])
+        return found
+
+    def _between(self, best: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        """Values between the best and its neighbours."""
+        for name, tried in list(self.grid.items()):
+            values = sorted(tried) if all(_is_number(v) for v in tried) else []
+            for low, high in itertools.pairwise(values):
+                middle = _midway(low, high)
+                if best[name] in (low, high) and middle not in (low, high):
+                    yield name, middle
+
+
+@dataclass
+class EqualTuning:
+    """The tuning of several arms, with as many trials for each.
+
+    Args:
+        grids: by arm; an arm without a grid has nothing to tune and gets no trial.
+    """
+
+    grids: Mapping[str, Grid]
+    arms: dict[str, ArmTuning] = field(init=False)
+    num_widenings: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse grids that cannot be."""
+        for arm, grid in self.grids.items():
+            for name, values in grid.items():
+                if isinstance(values, str) or not isinstance(values, Sequence) or not len(values):
+                    raise UsageError(f"space(): {arm}.{name} is {values!r}; expected the values to try, ascending.")
+        self.arms = {arm: ArmTuning({n: list(v) for n, v in grid.items()}) for arm, grid in self.grids.items() if grid}
+
+    def first(self) -> list[tuple[str, dict[str, Any]]]:
+        """The grids."""
+        return [(arm, hp) for arm, tuning in self.arms.items() for hp in tuning.whole_grid()]
+
+    def next(self) -> list[tuple[str, dict[str, Any]]]:
+        """What to try next, as many for each arm as it is behind; empty when tuning is over."""
+        most = max(len(tuning.values) for tuning in self.arms.values())
+        wider: dict[str, list[dict[str, Any]]] = {}
+        if self.num_widenings < MOST_WIDENINGS:
+            wider = {arm: tuning.widened() for arm, tuning in self.arms.items() if tuning.edges()}
+            self.num_widenings += 1
+        most += max((len(found) for found in wider.values()), default=0)
+        asked = []
+        for arm, tuning in self.arms.items():
+            mine = wider.get(arm, [])
+            mine += tuning.refined(most - len(tuning.values) - len(mine))
+            asked += [(arm, hp) for hp in mine]
+        return asked
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no arm is on an edge, or grids were widened often enough."""
+        return self.num_widenings >= MOST_WIDENINGS or not any(tuning.edges() for tuning in self.arms.values())
+
+
+def _text(hp: Mapping[str, Any]) -> str:
+    return json.dumps(dict(hp), sort_keys=True)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _beyond(values: Sequence[Any], *, is_low: bool) -> Any:
+    """The value that goes on a scale: by its ratio where it is above 0, else by its step; whole where all are."""
+    last, before = (values[0], values[1]) if is_low else (values[-1], values[-2])
+    is_ratio = all(value > 0 for value in values)
+    further = last * last / before if is_ratio else 2 * last - before
+    if all(isinstance(value, int) for value in values):
+        whole = round(further)
+        return whole if whole != last else last + (-1 if is_low and last > 1 else 1)
+    return float(f"{further:.12g}")
+
+
+def _midway(low: Any, high: Any) -> Any:
+    middle = math.sqrt(low * high) if low > 0 else (low + high) / 2
+    if isinstance(low, int) and isinstance(high, int):
+        return round(middle)
+    return float(f"{middle:.12g}")
