@@ -29,6 +29,12 @@ def test_json_has_the_keys_that_scripts_rely_on(capsys: pytest.CaptureFixture[st
             keys = {"measures", "unit", "better", "tags", "sizes", "settings", "needs", "missing", "install", "source"}
             assert keys <= set(entry)
             assert set(entry["sizes"]) == {"tiny", "small", "full"}  # type: ignore[call-overload]
+        if entry["kind"] == "claim":
+            keys = {"says", "source", "statements", "arms", "varies", "published", "kept", "smaller", "tags", "needs"}
+            assert keys <= set(entry)
+            assert {"sizes", "most_pairs", "instances", "missing", "install", "digest"} <= set(entry)
+            for statement in entry["statements"]:  # type: ignore[attr-defined]
+                assert {"name", "kind", "sentence", "metric", "better", "bar", "margin", "rope"} <= set(statement)
 
 
 def test_kind_and_tag_select(capsys: pytest.CaptureFixture[str]) -> None:
@@ -36,7 +42,11 @@ def test_kind_and_tag_select(capsys: pytest.CaptureFixture[str]) -> None:
     suites = listed(["--kind", "suite"], capsys)
     assert {e["kind"] for e in suites} == {"suite"}
     assert "smoke" in {e["name"] for e in suites}
-    assert listed(["--kind", "claim"], capsys) == listed(["--kind", "method"], capsys) == []
+    assert listed(["--kind", "method"], capsys) == []
+    claims = {e["name"] for e in listed(["--kind", "claim"], capsys)}
+    assert claims == set(catalog.load_catalog().claims) >= {"asha_vs_successive_halving"}
+    of_tag = {e["name"]: e["kind"] for e in listed(["--tag", "simulated"], capsys)}
+    assert of_tag["asha_vs_successive_halving"] == "claim"
     tag = listed(["--kind", "workload"], capsys)[0]["tags"][0]  # type: ignore[index]
     chosen = listed(["--tag", tag], capsys)
     assert chosen
@@ -80,8 +90,18 @@ def test_text_fits_80_columns_and_names_everything(capsys: pytest.CaptureFixture
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 80
     assert all(f"  {name} " in text for name in (*SMOKE, "smoke"))
-    assert main(["list", "--kind", "claim"]) == 0
+    assert main(["list", "--kind", "method"]) == 0
     assert capsys.readouterr().out == "Nothing of that kind.\n"
+
+
+def test_a_claim_is_listed_with_its_headline_and_its_arms(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--kind", "claim"]) == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    flat = " ".join(text.split())
+    for name, claim in catalog.load_catalog().claims.items():
+        arms = f" arms: {', '.join(claim.card.arms)}" if claim.card.arms else ""
+        assert f" {name} {' '.join(claim.card.said[0].says.split())}{arms}" in flat
 
 
 def test_a_missing_extra_shows_the_line_that_installs_it(

@@ -27,6 +27,7 @@ def loaded(code: str) -> set[str]:
         ["list", "--json"],
         ["show", "matmul"],
         ["show", "smoke"],
+        ["show", "asha_vs_successive_halving"],
         ["explain", "score"],
     ],
     ids=" ".join,

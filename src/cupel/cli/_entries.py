@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from cupel.spec.card import SIZES
-from cupel.spec.entry import Entry
+from cupel.spec.card import SIZES, Workload
+from cupel.spec.claim import Claim
+from cupel.spec.entry import ClaimEntry, Entry
 from cupel.spec.extras import install_line, missing_extras
 from cupel.spec.suite import Suite
 
 WIDTH = 80
+INDENT = " " * 11
+"""What stands under the name of a line."""
 
 
-def entry_record(entry: Entry) -> dict[str, Any]:
-    """An entry as JSON shows it: its card, where it is, and what is missing to run it."""
+def entry_record(entry: Entry | ClaimEntry) -> dict[str, Any]:
+    """An entry as JSON shows it: its card, where it is, and what is missing to run it.
+
+    The statements of a claim are whole, with what their dicts leave to the defaults; so are its pairs and instances.
+    """
     card = entry.card.as_dict()
+    if isinstance(entry.card, Claim):
+        card["statements"] = [dataclasses.asdict(said) for said in entry.card.said]
+        card["most_pairs"] = {size: entry.card.pairs(size) for size in SIZES}
+        card["instances"] = {size: entry.card.num_instances(size) for size in SIZES}
     missing = missing_extras(entry.card)
     return {
         "name": entry.stem,
@@ -108,3 +119,34 @@ def table(rows: Iterable[tuple[str, ...]], indent: str = "  ") -> list[str]:
     cells = list(rows)
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return [(indent + "  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True))).rstrip() for row in cells]
+
+
+def line(name: str, text: str) -> str:
+    """A name and what is to be said of it, wrapped beside the name."""
+    return wrapped(text, INDENT, first=f"{name:<{len(INDENT)}}") if text else name
+
+
+def needs_text(card: Workload | Claim) -> str:
+    """The extras that a card needs, and how to install what is missing."""
+    missing = missing_extras(card)
+    needs = ", ".join(card.needs) or "nothing beyond cupel itself"
+    return f"{needs}; not installed: {install_line(missing)}" if missing else needs
+
+
+def settings_lines(card: Workload | Claim) -> Iterator[str]:
+    """Every setting with its values, the default first."""
+    settings = card.all_settings
+    yield line("settings", "" if settings else "none")
+    if settings:
+        rows = [(name, " | ".join(map(str, values)), f"(default {values[0]})") for name, values in settings.items()]
+        yield from table(rows, INDENT)
+
+
+def size_rows(card: Workload | Claim) -> Iterator[tuple[str, ...]]:
+    """The numbers of each size as rows of a table, memory last."""
+    sizes = [card.sizes(size) for size in SIZES]
+    yield ("", *SIZES)
+    for name in sizes[0]:
+        yield (name, *(str(numbers[name]) for numbers in sizes))
+    if card.memory_gib:
+        yield ("memory, GiB", *(f"{card.memory_gib[size]:g}" if size in card.memory_gib else "-" for size in SIZES))

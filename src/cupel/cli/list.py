@@ -1,4 +1,4 @@
-"""What there is to run: workloads and suites.
+"""What there is to run: workloads, claims and suites.
 
 An entry whose extra is not installed is listed with the line that installs it. Nothing is imported: cards are read by
 parsing their files. A file that cannot be read is named on stderr and leaves the rest usable.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cupel.cli._entries import entry_record, suite_record, wrapped
@@ -29,7 +29,9 @@ asks for them."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What `cupel list` takes."""
-    parser.add_argument("--kind", choices=KINDS, help="only this kind; there are no claims and methods yet")
+    parser.add_argument(
+        "--kind", choices=KINDS, help="only this kind; methods are parts, have no card and are not listed"
+    )
     parser.add_argument(
         "--tag", action="append", default=[], help="only entries with this tag; repeat for any of several"
     )
@@ -68,6 +70,7 @@ def main(args: argparse.Namespace) -> int:
 def _records(catalog: Catalog) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
     """Everything that can be read, and everything that cannot."""
     records = [entry_record(entry) for entry in catalog.entries.values()]
+    records += [entry_record(claim) for claim in catalog.claims.values()]
     broken = {name: str(error) for name, error in catalog.broken.items()}
     for stem, path in catalog.suites.items():
         try:
@@ -100,17 +103,15 @@ def _print_text(records: Sequence[dict[str, Any]], *, with_weights: bool) -> Non
     if not records:
         print("Nothing of that kind.")
         return
-    width = max(len(record["name"]) for record in records)
     for kind in KINDS:
         group = [record for record in records if record["kind"] == kind]
         if group:
             print(f"{kind}s")
+        # names of claims are long: what they say stands below them
+        width = 0 if kind == "claim" else max((len(record["name"]) for record in group), default=0)
+        indent = " " * (width + 4)
         for record in group:
-            what = record["title"] if kind == "suite" else f"{record['measures']}, {record['unit']}/s"
-            if kind == "suite":
-                what += f": {', '.join(cell['label'] for cell in record['entries'])}"
-            indent = " " * (width + 4)
-            print(wrapped(what, indent, first=f"  {record['name']:<{width}}  "))
+            print("\n".join(_lines(record, indent)))
             if record.get("install"):
                 print(f"{indent}not installed: {record['install']}")
             if with_weights and record.get("gated"):
@@ -118,3 +119,17 @@ def _print_text(records: Sequence[dict[str, Any]], *, with_weights: bool) -> Non
     if with_weights:
         print("\n" + wrapped(GATED, ""))
     print("\nMore on one: cupel show NAME")
+
+
+def _lines(record: dict[str, Any], indent: str) -> Iterator[str]:
+    """A name and what it is of."""
+    if record["kind"] == "claim":
+        yield f"  {record['name']}"
+        yield wrapped(record["statements"][0]["says"], indent)
+        if record["arms"]:
+            yield wrapped(f"arms: {', '.join(record['arms'])}", indent)
+        return
+    what = f"{record.get('measures')}, {record.get('unit')}/s"
+    if record["kind"] == "suite":
+        what = f"{record['title']}: {', '.join(cell['label'] for cell in record['entries'])}"
+    yield wrapped(what, indent, first=f"  {record['name']:<{len(indent) - 4}}  ")

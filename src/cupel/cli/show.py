@@ -7,14 +7,26 @@ import json
 import shlex
 from collections.abc import Iterator, Mapping
 
-from cupel.cli._entries import docstring, entry_record, reflowed, shown_path, suite_record, table, wrapped
-from cupel.spec.card import SIZES, Workload
+from cupel.cli._entries import (
+    INDENT,
+    docstring,
+    entry_record,
+    line,
+    needs_text,
+    reflowed,
+    settings_lines,
+    shown_path,
+    size_rows,
+    suite_record,
+    table,
+    wrapped,
+)
+from cupel.cli._show_claim import claim_lines
+from cupel.spec.card import Workload
 from cupel.spec.catalog import load_catalog
-from cupel.spec.entry import Entry
-from cupel.spec.extras import install_line, missing_extras
+from cupel.spec.entry import ClaimEntry, Entry
 from cupel.spec.suite import Suite
 
-INDENT = " " * 11
 SCHEMA = 1
 
 
@@ -36,9 +48,14 @@ def main(args: argparse.Namespace) -> int:
         print(json.dumps({"schema": SCHEMA, **record}, indent=2))
     else:
         asked = shlex.quote(args.name)
-        lines = _suite_lines(found, asked) if isinstance(found, Suite) else _entry_lines(found, asked)
-        print("\n".join(lines))
+        print("\n".join(_lines(found, asked)))
     return 0
+
+
+def _lines(found: Entry | ClaimEntry | Suite, asked: str) -> Iterator[str]:
+    if isinstance(found, Suite):
+        return _suite_lines(found, asked)
+    return _entry_lines(found, asked) if isinstance(found, Entry) else claim_lines(found, asked)
 
 
 def _entry_lines(entry: Entry, asked: str) -> Iterator[str]:
@@ -48,25 +65,18 @@ def _entry_lines(entry: Entry, asked: str) -> Iterator[str]:
     yield reflowed(docstring(entry.path)) or "(The file says nothing of itself.)"
     yield ""
     units = " and ".join(f"{unit}/s" for unit in (card.unit, *card.also))
-    yield _line("measures", f"{card.measures}, in {units}; {card.better} is better")
-    yield _line("source", card.source)
-    yield _line("optimiser", card.optimizer or "none: nothing is trained")
-    yield _line("tags", ", ".join(card.tags) or "none")
-    missing = missing_extras(card)
-    needs = ", ".join(card.needs) or "nothing beyond cupel itself"
-    yield _line("needs", f"{needs}; not installed: {install_line(missing)}" if missing else needs)
+    yield line("measures", f"{card.measures}, in {units}; {card.better} is better")
+    yield line("source", card.source)
+    yield line("optimiser", card.optimizer or "none: nothing is trained")
+    yield line("tags", ", ".join(card.tags) or "none")
+    yield line("needs", needs_text(card))
     if card.checkpoint:
-        yield _line("weights", _weights(card))
-    yield _line("settings", "" if card.all_settings else "none")
-    if card.all_settings:
-        rows = [
-            (name, " | ".join(map(str, values)), f"(default {values[0]})") for name, values in card.all_settings.items()
-        ]
-        yield from table(rows, INDENT)
+        yield line("weights", _weights(card))
+    yield from settings_lines(card)
     yield "sizes"
-    yield from table(_size_rows(entry), INDENT)
-    yield _line("code", shown_path(entry.path))
-    yield _line("run it", f"cupel run {asked}")
+    yield from table(size_rows(card), INDENT)
+    yield line("code", shown_path(entry.path))
+    yield line("run it", f"cupel run {asked}")
 
 
 def _weights(card: Workload) -> str:
@@ -74,16 +84,6 @@ def _weights(card: Workload) -> str:
     gated = " (gated: by a token, once their licence is accepted)" if card.gated else ""
     use = "--set weights=pretrained" if "weights" in card.settings else "not loaded, weights are random"
     return f"published as {card.checkpoint}{gated}; {use}"
-
-
-def _size_rows(entry: Entry) -> Iterator[tuple[str, ...]]:
-    card = entry.card
-    sizes = [card.sizes(size) for size in SIZES]
-    yield ("", *SIZES)
-    for name in sizes[0]:
-        yield (name, *(str(numbers[name]) for numbers in sizes))
-    if card.memory_gib:
-        yield ("memory, GiB", *(f"{card.memory_gib[size]:g}" if size in card.memory_gib else "-" for size in SIZES))
 
 
 def _suite_lines(suite: Suite, asked: str) -> Iterator[str]:
@@ -101,11 +101,11 @@ def _suite_lines(suite: Suite, asked: str) -> Iterator[str]:
     named = {cell.label: cell.differs for cell in suite.entries if cell.differs}
     yield from _told("what differs from what has the name", named)
     yield from _told("left out", suite.without)
-    yield _line("size", suite.size or "the largest of small and full that fits the device")
-    yield _line("reference", suite.reference or "none: rates are shown, no score")
-    yield _line("scores", ", ".join(suite.scores))
-    yield _line("file", shown_path(suite.path))
-    yield _line("run it", f"cupel run {asked}")
+    yield line("size", suite.size or "the largest of small and full that fits the device")
+    yield line("reference", suite.reference or "none: rates are shown, no score")
+    yield line("scores", ", ".join(suite.scores))
+    yield line("file", shown_path(suite.path))
+    yield line("run it", f"cupel run {asked}")
 
 
 def _told(title: str, texts: Mapping[str, str]) -> Iterator[str]:
@@ -115,7 +115,3 @@ def _told(title: str, texts: Mapping[str, str]) -> Iterator[str]:
         yield title
     for name, text in texts.items():
         yield wrapped(f"{name}: {text}", INDENT, first="  ")
-
-
-def _line(name: str, text: str) -> str:
-    return wrapped(text, INDENT, first=f"{name:<{len(INDENT)}}") if text else name
