@@ -9,11 +9,12 @@ _ROOMS = ("ledger", "measure", "methods", "report", "run", "spec", "stats", "stu
 _NAMES = {
     "Space": "cupel.spec.space",
     "Tuner": "cupel.study.minimize",
+    "compare_methods": "cupel.study.compare_methods",
     "minimize": "cupel.study.minimize",
     "tell": "cupel.spec.tell",
 }
 
-__all__ = ["Space", "Tuner", "__version__", "minimize", "tell"]
+__all__ = ["Space", "Tuner", "__version__", "compare_methods", "minimize", "tell"]
 
 
 def __getattr__(name: str) -> Any:

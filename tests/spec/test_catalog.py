@@ -133,7 +133,7 @@ def test_find_takes_stem_kind_and_path(tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("goood", "No workload or suite named 'goood'. Close: good. See them all: cupel list"),
+        ("goood", "No workload, claim or suite named 'goood'. Close: good. See them all: cupel list"),
         ("suite/good", "No suite named 'good'. There is a workload of that name."),
         ("wrkload/good", "No kind named 'wrkload'. Close: workload."),
         ("./oter.py", "No file named './oter.py'. Close: other.py"),

@@ -114,7 +114,7 @@ def test_a_suite_in_one_array_names_the_line_of_the_statement(room: Path) -> Non
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ('run = "good"', 'run = "goood"', ":11: No workload or suite named 'goood'. Close: good"),
+        ('run = "good"', 'run = "goood"', ":11: No workload, claim or suite named 'goood'. Close: good"),
         ('run = "good"', 'run = "other"', ":11: run names the suite 'other'"),
         ("precision =", "precison =", ":16: No setting of good named 'precison'. Close: precision"),
         ('"bf16", batch', '"fp8", batch', ":16: good takes precision = fp32, bf16; asked was 'fp8'."),

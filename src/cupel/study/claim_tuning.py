@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any, Protocol
 
-from cupel.ledger.claim_log import CellRecords, ClaimLog, Tuned, hp_text
+from cupel.ledger.claim_log import CellRecords, Tuned, hp_text
 from cupel.run.claim_plan import ClaimCell
 from cupel.spec.errors import UsageError
 from cupel.spec.events import Decided
@@ -28,6 +28,16 @@ class Trials(Protocol):
         """Do trials, in any order of ending."""
 
 
+class Log(Protocol):
+    """What keeps the records of a run."""
+
+    def trial(self, ended: TrialEnded) -> None:
+        """Keep a trial that is over."""
+
+    def write(self, kind: str, **fields: Any) -> None:
+        """Keep another record."""
+
+
 class ClaimTuning:
     """Tunes a claim's arms, each with as many trials.
 
@@ -37,7 +47,7 @@ class ClaimTuning:
         log: where records are kept.
     """
 
-    def __init__(self, cell: ClaimCell, records: CellRecords, log: ClaimLog) -> None:
+    def __init__(self, cell: ClaimCell, records: CellRecords, log: Log) -> None:
         self._cell = cell
         self._records = records
         self._log = log

@@ -11,9 +11,9 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
-from cupel.ledger.claim_log import CellRecords, ClaimLog, missing_metric
+from cupel.ledger.claim_log import CellRecords, missing_metric
 from cupel.run.claim_plan import ClaimCell, ClaimPlan
 from cupel.run.order import shuffled
 from cupel.run.stop import Stop
@@ -45,6 +45,16 @@ class Trials(Protocol):
 
     def run(self, jobs: Iterable[Job]) -> Iterator[TrialEnded]:
         """Do trials, in any order of ending."""
+
+
+class Log(Protocol):
+    """What keeps the records of a run."""
+
+    def trial(self, ended: TrialEnded) -> None:
+        """Keep a trial that is over."""
+
+    def write(self, kind: str, **fields: Any) -> None:
+        """Keep another record."""
 
 
 class Launches(Protocol):
@@ -82,7 +92,7 @@ class ClaimsStudy:
         self,
         plan: ClaimPlan,
         records: dict[str, CellRecords],
-        log: ClaimLog,
+        log: Log,
         stop: Stop,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -148,7 +158,7 @@ class ClaimStudy:
         log: where records are kept.
     """
 
-    def __init__(self, cell: ClaimCell, plan: ClaimPlan, records: CellRecords, log: ClaimLog) -> None:
+    def __init__(self, cell: ClaimCell, plan: ClaimPlan, records: CellRecords, log: Log) -> None:
         self._cell = cell
         self._request = plan.request
         self._records = records
@@ -157,12 +167,18 @@ class ClaimStudy:
         self._num_rounds = 0
         self._broken = ""
         self._is_varied = not plan.request.variance
+        self._judged: tuple[tuple[int, ...], dict[str, Judgement]] = ((), {})
         self.last_s = 0.0
 
     @property
     def judgements(self) -> dict[str, Judgement]:
         """The verdicts as they are."""
-        return judge_claim(self._cell.card, self._records, size=self._cell.job.size, most_pairs=self._request.pairs)
+        known = self._records
+        now = (len(known.trials), len(known.rates), len(known.tuned), len(known.untestable))
+        if self._judged[0] != now:
+            card, size = self._cell.card, self._cell.job.size
+            self._judged = (now, judge_claim(card, known, size=size, most_pairs=self._request.pairs))
+        return self._judged[1]
 
     @property
     def is_open(self) -> bool:
