@@ -31,6 +31,11 @@ class ArmTuning:
 
     grid: dict[str, list[Any]]
     values: dict[str, float] = field(default_factory=dict)
+    first: dict[str, list[Any]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Keep the grid as it was asked: it is widened by its own ratio, whatever was tried between."""
+        self.first = {name: sorted(values) if _is_scale(values) else values for name, values in self.grid.items()}
 
     @property
     def num_grid(self) -> int:
@@ -57,7 +62,7 @@ class ArmTuning:
         best, loss = self.best
         found = []
         for name, values in self.grid.items():
-            is_scale = len(values) > 1 and all(_is_number(v) for v in values)
+            is_scale = len(values) > 1 and _is_scale(values)
             if is_scale and math.isfinite(loss) and best[name] in (min(values), max(values)):
                 found.append(name)
         return found
@@ -68,7 +73,9 @@ class ArmTuning:
         found = []
         for name in self.edges():
             values = sorted(self.grid[name])
-            further = _beyond(values, is_low=best[name] == values[0])
+            is_low = best[name] == values[0]
+            near = self.first[name][:2] if is_low else self.first[name][:-3:-1]
+            further = _beyond(best[name], near)
             self.grid[name] = sorted([*values, further])
             found.append({**best, name: further})
         return found
@@ -88,7 +95,7 @@ class ArmTuning:
     def _between(self, best: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         """Values between the best and its neighbours."""
         for name, tried in list(self.grid.items()):
-            values = sorted(tried) if all(_is_number(v) for v in tried) else []
+            values = sorted(tried) if _is_scale(tried) else []
             for low, high in itertools.pairwise(values):
                 middle = _midway(low, high)
                 if best[name] in (low, high) and middle not in (low, high):
@@ -148,14 +155,22 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _beyond(values: Sequence[Any], *, is_low: bool) -> Any:
-    """The value that goes on a scale: by its ratio where it is above 0, else by its step; whole where all are."""
-    last, before = (values[0], values[1]) if is_low else (values[-1], values[-2])
-    is_ratio = all(value > 0 for value in values)
-    further = last * last / before if is_ratio else 2 * last - before
-    if all(isinstance(value, int) for value in values):
+def _is_scale(values: Sequence[Any]) -> bool:
+    return all(_is_number(value) for value in values)
+
+
+def _beyond(last: Any, near: Sequence[Any]) -> Any:
+    """The value that goes on a scale: by its ratio where it is above 0, else by its step; whole where it is.
+
+    Args:
+        last: the last value so far.
+        near: the last two values of the scale as it was asked, the outer first.
+    """
+    outer, inner = near
+    further = last * outer / inner if min(outer, inner) > 0 else last + outer - inner
+    if all(isinstance(value, int) for value in (last, *near)):
         whole = round(further)
-        return whole if whole != last else last + (-1 if is_low and last > 1 else 1)
+        return whole if whole != last else last + (1 if outer > inner else -1)
     return float(f"{further:.12g}")
 
 
