@@ -1,4 +1,4 @@
-"""A new entry from a template that runs as it is."""
+"""A new workload or claim from a template that runs as it is."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import keyword
 import re
 from pathlib import Path
 
+from cupel.cli._claim_template import TEMPLATE as CLAIM
 from cupel.spec.catalog import load_catalog
 from cupel.spec.errors import UsageError
 
-TEMPLATE = '''\
+WORKLOAD = '''\
 """NAME: training steps of a small classifier (a template: replace the work, keep the shape).
 
 Random inputs and labels; SGD; random weights. What the harness owns: the clock, precision, compilation, the device.
@@ -71,12 +72,13 @@ def sane(sizes: Sizes, slot: Slot, rng: Seeds) -> None:
     if not losses[-1] < losses[0]:
         raise WrongWorkError(f"The loss went from {losses[0]:.3f} to {losses[-1]:.3f} in 20 steps; it should fall.")
 '''
+TEMPLATES = {"workload": WORKLOAD, "claim": CLAIM}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What `cupel new` takes."""
-    parser.add_argument("kind", choices=["workload"], help="what to make")
-    parser.add_argument("name", metavar="NAME", help="its name: lower-case letters, digits and _")
+    parser.add_argument("kind", choices=sorted(TEMPLATES), help="what to make")
+    parser.add_argument("name", metavar="NAME", help="its name: lower-case letters, digits and _; a claim: a_vs_b")
     parser.add_argument("--dir", default=".", metavar="DIR", help="folder for NAME.py (default: here)")
 
 
@@ -86,14 +88,14 @@ def main(args: argparse.Namespace) -> int:
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
         raise UsageError(f"{name!r} was asked; expected a name of lower-case letters, digits and _, no word of Python.")
     catalog = load_catalog()
-    if name in catalog.entries or name in catalog.suites or name in catalog.broken:
+    if name in {*catalog.entries, *catalog.claims, *catalog.suites, *catalog.broken}:
         raise UsageError(f"The name {name!r} is taken (cupel show {name}); a name means one thing, so take another.")
     if not folder.is_dir():
         raise UsageError(f"The folder {args.dir!r} is not there; make it, or give another with --dir.")
     path = folder / f"{name}.py"
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(TEMPLATE.replace("NAME", name))
+            file.write(TEMPLATES[args.kind].replace("NAME", name))
     except FileExistsError:
         raise UsageError(f"{path} is there already and stays as it is; take another name or remove it.") from None
     except OSError as error:
