@@ -73,3 +73,14 @@ def test_an_arm_of_which_all_trials_fail_ends():
 def test_a_grid_that_is_none_is_refused():
     with pytest.raises(UsageError, match=r"a\.lr is 0\.1; expected the values to try"):
         EqualTuning({"a": {"lr": 0.1}})
+
+
+def test_whole_numbers_above_zero_end_at_one():
+    tuning, tried = tune({"a": {"k": (1, 2)}}, lambda _, hp: hp["k"])
+    assert min(hp["k"] for _, hp in tried) == 1
+    assert not tuning.arms["a"].edges()  # nothing lies beyond
+
+
+def test_an_arm_with_few_values_is_given_as_many_trials_beyond_its_grid():
+    tuning, _ = tune({"a": {"lr": (0.1, 0.2, 0.4, 0.8)}, "b": {"k": (1, 2)}}, lambda arm, hp: hp.get("k", 0.0))
+    assert len({len(arm.values) for arm in tuning.arms.values()}) == 1

@@ -12,6 +12,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias
 
 from cupel.spec.errors import UsageError
@@ -63,31 +64,35 @@ class ArmTuning:
         found = []
         for name, values in self.grid.items():
             is_scale = len(values) > 1 and _is_scale(values)
-            if is_scale and math.isfinite(loss) and best[name] in (min(values), max(values)):
+            if is_scale and math.isfinite(loss) and self._further(name, best[name]) not in (None, best[name]):
                 found.append(name)
         return found
+
+    def _further(self, name: str, last: Any) -> Any:
+        """The value beyond `last` where it is an end of its scale, `last` where nothing is beyond; None elsewhere."""
+        values, first = sorted(self.grid[name]), self.first[name]
+        if last not in (values[0], values[-1]):
+            return None
+        return _beyond(last, first[:2] if last == values[0] else first[:-3:-1])
 
     def widened(self) -> list[dict[str, Any]]:
         """The best configuration with each hyperparameter that is on an edge one value further."""
         best, _ = self.best
         found = []
         for name in self.edges():
-            values = sorted(self.grid[name])
-            is_low = best[name] == values[0]
-            near = self.first[name][:2] if is_low else self.first[name][:-3:-1]
-            further = _beyond(best[name], near)
-            self.grid[name] = sorted([*values, further])
+            further = self._further(name, best[name])
+            self.grid[name] = sorted([*self.grid[name], further])
             found.append({**best, name: further})
         return found
 
     def refined(self, num: int) -> list[dict[str, Any]]:
-        """Configurations around the best that were not tried, midway to its neighbours; fewer where there are no more.
+        """Configurations around the best that were not tried: midway to its neighbours, then beyond the grid's ends.
 
-        The grid takes them in, so that the next ones lie between.
+        The grid takes them in, so that the next ones lie between. There are fewer where nothing is a number.
         """
         found: list[dict[str, Any]] = []
         best, _ = self.best
-        for name, value in itertools.islice(self._between(best), num):
+        for name, value in itertools.islice(itertools.chain(self._between(best), self._outside()), num):
             found.append({**best, name: value})
             self.grid[name] = sorted([*self.grid[name], value])
         return found
@@ -100,6 +105,14 @@ class ArmTuning:
                 middle = _midway(low, high)
                 if best[name] in (low, high) and middle not in (low, high):
                     yield name, middle
+
+    def _outside(self) -> Iterator[tuple[str, Any]]:
+        """Values beyond the ends of each scale."""
+        for name, tried in list(self.grid.items()):
+            if len(self.first[name]) > 1 and _is_scale(tried):
+                yield from (
+                    (name, v) for v in map(partial(self._further, name), (max(tried), min(tried))) if v not in tried
+                )
 
 
 @dataclass
@@ -162,6 +175,8 @@ def _is_scale(values: Sequence[Any]) -> bool:
 def _beyond(last: Any, near: Sequence[Any]) -> Any:
     """The value that goes on a scale: by its ratio where it is above 0, else by its step; whole where it is.
 
+    A scale of whole numbers above 0 ends at 1: `last` is given back where nothing is beyond.
+
     Args:
         last: the last value so far.
         near: the last two values of the scale as it was asked, the outer first.
@@ -170,7 +185,8 @@ def _beyond(last: Any, near: Sequence[Any]) -> Any:
     further = last * outer / inner if min(outer, inner) > 0 else last + outer - inner
     if all(isinstance(value, int) for value in (last, *near)):
         whole = round(further)
-        return whole if whole != last else last + (1 if outer > inner else -1)
+        whole = whole if whole != last else last + (1 if outer > inner else -1)
+        return whole if whole > 0 or min(outer, inner) <= 0 else last
     return float(f"{further:.12g}")
 
 
