@@ -82,5 +82,5 @@ def test_whole_numbers_above_zero_end_at_one():
 
 
 def test_an_arm_with_few_values_is_given_as_many_trials_beyond_its_grid():
-    tuning, _ = tune({"a": {"lr": (0.1, 0.2, 0.4, 0.8)}, "b": {"k": (1, 2)}}, lambda arm, hp: hp.get("k", 0.0))
+    tuning, _ = tune({"a": {"lr": (0.1, 0.2, 0.4, 0.8)}, "b": {"k": (1, 2)}}, lambda _, hp: hp.get("k", 0.0))
     assert len({len(arm.values) for arm in tuning.arms.values()}) == 1
