@@ -117,6 +117,16 @@ def test_a_suite_is_shown_with_its_weights(capsys: pytest.CaptureFixture[str]) -
     assert "reference epyc-vm-cpu" in flat
 
 
+def test_a_suite_of_claims_is_shown_with_what_they_say_and_no_score(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "suite/claims"]) == 0
+    text = capsys.readouterr().out
+    flat = " ".join(text.split())
+    for name, claim in load_catalog().claims.items():
+        assert f" {name} {' '.join(claim.card.says.split())}" in flat
+    assert "run it cupel run suite/claims --budget 30min" in flat
+    assert not {"reference", "scores", "weight"} & {line.split()[0] for line in text.splitlines() if line.strip()}
+
+
 def test_json_has_the_card_and_what_it_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "matmul", "--json"]) == 0
     record = json.loads(capsys.readouterr().out)

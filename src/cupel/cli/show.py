@@ -23,9 +23,9 @@ from cupel.cli._entries import (
 )
 from cupel.cli._show_claim import claim_lines
 from cupel.spec.card import Workload
-from cupel.spec.catalog import load_catalog
+from cupel.spec.catalog import Catalog, load_catalog
 from cupel.spec.entry import ClaimEntry, Entry
-from cupel.spec.suite import Suite
+from cupel.spec.suite import Suite, SuiteEntry
 
 SCHEMA = 1
 
@@ -40,7 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Show one entry or suite."""
-    found = load_catalog().find(args.name)
+    catalog = load_catalog()
+    found = catalog.find(args.name)
     if args.json:
         record = (
             suite_record(found) if isinstance(found, Suite) else {**entry_record(found), "about": docstring(found.path)}
@@ -48,13 +49,14 @@ def main(args: argparse.Namespace) -> int:
         print(json.dumps({"schema": SCHEMA, **record}, indent=2))
     else:
         asked = shlex.quote(args.name)
-        print("\n".join(_lines(found, asked)))
+        print("\n".join(_lines(found, asked, catalog)))
     return 0
 
 
-def _lines(found: Entry | ClaimEntry | Suite, asked: str) -> Iterator[str]:
+def _lines(found: Entry | ClaimEntry | Suite, asked: str, catalog: Catalog) -> Iterator[str]:
     if isinstance(found, Suite):
-        return _suite_lines(found, asked)
+        of_claims = isinstance(catalog.find(found.entries[0].run), ClaimEntry)
+        return _claim_suite_lines(found, asked, catalog) if of_claims else _suite_lines(found, asked)
     return _entry_lines(found, asked) if isinstance(found, Entry) else claim_lines(found, asked)
 
 
@@ -87,15 +89,9 @@ def _weights(card: Workload) -> str:
 
 
 def _suite_lines(suite: Suite, asked: str) -> Iterator[str]:
-    yield f"{suite.stem} (suite): {suite.title}"
-    yield ""
-    if suite.about:
-        yield wrapped(suite.about, "")
-        yield ""
+    yield from _suite_head(suite)
     rows = [("run", "weight", "set", "label")]
-    for cell in suite.entries:
-        words = " ".join(f"{k}={v}" for k, v in cell.settings.items())
-        rows.append((cell.run, f"{cell.weight:g}", words or "-", cell.label))
+    rows += [(cell.run, f"{cell.weight:g}", _set_text(cell), cell.label) for cell in suite.entries]
     yield "entries"
     yield from table(rows)
     named = {cell.label: cell.differs for cell in suite.entries if cell.differs}
@@ -106,6 +102,32 @@ def _suite_lines(suite: Suite, asked: str) -> Iterator[str]:
     yield line("scores", ", ".join(suite.scores))
     yield line("file", shown_path(suite.path))
     yield line("run it", f"cupel run {asked}")
+
+
+def _claim_suite_lines(suite: Suite, asked: str, catalog: Catalog) -> Iterator[str]:
+    """A suite of claims, which have verdicts and neither weights nor a score."""
+    yield from _suite_head(suite)
+    yield "claims"
+    for cell in suite.entries:
+        found = catalog.find(cell.run)
+        assert isinstance(found, ClaimEntry)
+        yield "  " + " ".join([cell.run, *([_set_text(cell)] if cell.settings else [])])
+        yield wrapped(found.card.says, "      ")
+    yield from _told("left out", suite.without)
+    yield line("file", shown_path(suite.path))
+    yield line("run it", f"cupel run {asked} --budget 30min")
+
+
+def _suite_head(suite: Suite) -> Iterator[str]:
+    yield f"{suite.stem} (suite): {suite.title}"
+    yield ""
+    if suite.about:
+        yield wrapped(suite.about, "")
+        yield ""
+
+
+def _set_text(cell: SuiteEntry) -> str:
+    return " ".join(f"{k}={v}" for k, v in cell.settings.items()) or "-"
 
 
 def _told(title: str, texts: Mapping[str, str]) -> Iterator[str]:

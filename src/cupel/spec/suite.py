@@ -7,7 +7,7 @@ size = "small"                  # optional; otherwise the largest that fits
 scores = ["cupel"]              # may add "milabench"
 
 [[entries]]
-run = "matmul"                  # an entry's name, or the path of a file, relative to the suite
+run = "matmul"                  # a workload's or claim's name, or the path of a file, relative to the suite
 weight = 1.0
 set = { precision = "bf16" }    # settings or numbers of the size
 label = "matmul bf16"           # optional
@@ -16,6 +16,8 @@ differs = "..."                 # optional: from what the label names elsewhere
 
 [without]                       # optional: what is left out of another's list, and why
 some_benchmark = "..."
+
+A suite holds workloads or claims, not both: the ones give rates and a score, the others verdicts.
 """
 
 from __future__ import annotations
@@ -149,23 +151,36 @@ def load_suite(path: Path | str) -> Suite:
 
 
 def check_suite(suite: Suite, catalog: Catalog) -> None:
-    """Refuse a suite that names an entry, a setting or a value that is not there.
+    """Refuse a suite that names an entry, a setting or a value that is not there, or that mixes workloads and claims.
 
     Raises:
         CardError: with the suite's file and line.
     """
+    first = ""
     for index, cell in enumerate(suite.entries):
         key = "run"
         try:
             found = catalog.find(cell.run)
             if isinstance(found, Suite):
-                raise CardError(f"run names the suite {cell.run!r}; expected a workload, a suite holds no suites.")
+                raise CardError(
+                    f"run names the suite {cell.run!r}; expected a workload or claim, a suite holds no suites."
+                )
+            first = first or found.kind
+            if found.kind != first:
+                raise CardError(
+                    f"{cell.run!r} is a {found.kind}, and those before it are {first}s; expected one of the two, since "
+                    "workloads give rates and claims verdicts. Make a suite of each."
+                )
             for key, value in cell.settings.items():
                 check_settings(found.stem, found.card.all_settings, found.card.sizes("tiny"), {key: value})
         except UsageError as error:
             source = _Source(suite.path, suite.path.read_text(encoding="utf-8"))
             place = ("entries", index, "run") if key == "run" else ("entries", index, "set", key)
             raise source.error(place, str(error)) from None
+    if first == "claim" and suite.reference:
+        source = _Source(suite.path, suite.path.read_text(encoding="utf-8"))
+        text = f"reference is {suite.reference!r}; expected none, since claims have verdicts and no score."
+        raise source.error(("reference",), text)
 
 
 def check_settings(
@@ -207,7 +222,7 @@ def _read_cell(source: _Source, index: int, item: object) -> SuiteEntry:
         raise source.error(where, f"entry {index + 1} is {item!r}; expected a table with run = ... .")
     source.check_keys(item, _ENTRY_KEYS, where)
     if not item.get("run"):
-        raise source.error(where, f"entry {index + 1} lacks 'run'; expected the name of a workload.")
+        raise source.error(where, f"entry {index + 1} lacks 'run'; expected the name of a workload or claim.")
     weight = float(item.get("weight", 1.0))
     if not 0 <= weight < math.inf:
         raise source.error((*where, "weight"), f"weight is {weight:g}; expected 0 or more, and finite.")
