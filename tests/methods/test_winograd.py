@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from cupel.methods.cook_toom import cook_toom
 from cupel.methods.winograd import Direct, QuantizedConv2d, Winograd, WinogradConv2d
-from cupel.methods.winograd_swap import calibrate, swap
+from cupel.methods.winograd_swap import calibrate, num_products, swap
 from cupel.spec.errors import UsageError
 
 
@@ -224,6 +224,17 @@ def test_calibration_moves_ranges_and_nothing_else():
     assert all(name.endswith(("maximum", "num_seen")) for name in moved)
     with pytest.raises(UsageError, match="No batch"):
         calibrate(model, [])
+
+
+def test_products_are_counted_whole_tiles_and_nothing_is_changed():
+    model, x = network(), randn(2, 1, 10, 10).float()
+    direct = 2 * 100 * (4 * 9 + 2 * 16 * 9 + 16) + 2 * 16 * 16 * 9  # stem, the block twice, 1 x 1; then 4 x 4 outputs
+    assert num_products(model, x) == direct
+    swap(model, Winograd(tile=4), keep=["stem"])
+    tiles = 3 * 3
+    assert num_products(model, x) == direct - 2 * 2 * 100 * 16 * 9 + 2 * 2 * tiles * 36 * 16
+    with pytest.raises(UsageError, match="calibrate"):
+        model(x)
 
 
 def test_an_aware_model_is_saved_loaded_and_copied():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from cupel.methods.fake_quantizer import observing
-from cupel.methods.winograd import Direct, QuantizedConv2d, Winograd, why_not
+from cupel.methods.winograd import Direct, QuantizedConv2d, Winograd, WinogradConv2d, why_not
 from cupel.spec.errors import UsageError
 
 
@@ -109,6 +110,40 @@ def calibrate(model: nn.Module, batches: Iterable[Tensor | tuple[Any, ...]]) -> 
             module.training = was
     if num_batches == 0:
         raise UsageError("No batch was given to calibrate; expected some inputs, such as those of the training set.")
+
+
+def num_products(model: nn.Module, *inputs: Any) -> int:
+    """Multiplications of inputs by weights in the convolutions of a model, for one pass of some inputs.
+
+    It is what Winograd's algorithm saves. The transforms are left out: their cost depends on how they are made (by
+    additions and shifts, where matrices stand still), and all filters share it. A copy of the model is run, in
+    evaluation.
+    """
+    copied = copy.deepcopy(model).eval()
+    total = 0
+
+    def count(layer: nn.Module, given: Any, found: Tensor) -> None:
+        nonlocal total
+        del given
+        total += _products(layer, found.shape)
+
+    for module in copied.modules():
+        if isinstance(module, nn.Conv2d | QuantizedConv2d | WinogradConv2d):
+            module.register_forward_hook(count)
+    with torch.no_grad(), observing(copied):
+        copied(*inputs)
+    return total
+
+
+def _products(layer: Any, shape: torch.Size) -> int:
+    """Multiplications of a layer whose output has a shape."""
+    num_images, num_filters, height, width = shape
+    _, channels, *sides = layer.weight.shape
+    each = num_images * num_filters * channels
+    if isinstance(layer, WinogradConv2d):
+        m, n = layer.output_transform.shape
+        return int(each * -(-height // m) * -(-width // m) * n * n)
+    return int(each * height * width * sides[0] * sides[1])
 
 
 def _reason(conv: nn.Module, form: Winograd | Direct) -> str:
