@@ -40,3 +40,15 @@ def test_seeds_give_different_problems_and_leave_the_global_generator_alone() ->
     assert torch.equal(first.curvature, again.curvature)
     assert not torch.equal(first.curvature, other.curvature)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_hypergradient_is_judged_by_distance_and_by_angle() -> None:
+    problem = ill_conditioned_ridge(5, size=3, condition=9.0)
+    truth = problem.hypergradient
+    assert problem.error_of(3 * truth) == pytest.approx(2.0)
+    assert problem.sine_of(3 * truth) == pytest.approx(0.0, abs=1e-7)
+    assert problem.sine_of(-truth) == 1.0
+    across = torch.linalg.cross(truth, torch.ones(3, dtype=torch.float64))
+    across = across / across.norm() * truth.norm()
+    assert problem.sine_of(truth + across) == pytest.approx(0.5**0.5)
+    assert problem.error_of(truth + across) == pytest.approx(1.0)

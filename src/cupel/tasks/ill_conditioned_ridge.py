@@ -58,6 +58,17 @@ class Ridge:
         back = torch.linalg.solve(self.hessian, self.valid_curvature @ (w - self.wanted))
         return -back * self.log_decay.detach().exp() * w
 
+    def error_of(self, found: Tensor) -> float:
+        """Distance of a hypergradient from the true one, as a share of its length."""
+        truth = self.hypergradient
+        return float((found - truth).norm() / truth.norm())
+
+    def sine_of(self, found: Tensor) -> float:
+        """Of the angle between the two; 1 where it is a right angle or more."""
+        truth = self.hypergradient
+        cosine = max(float(found @ truth / (found.norm() * truth.norm())), 0.0)
+        return max(1.0 - cosine * cosine, 0.0) ** 0.5
+
 
 def ill_conditioned_ridge(seed: int, *, size: int, condition: float) -> Ridge:
     """A random problem.
