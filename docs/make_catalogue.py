@@ -1,9 +1,9 @@
 """Write docs/catalogue.md: `make docs`.
 
-From the cards; from docs/catalogue_words.toml (domain, model and data of each entry in few words); from
-docs/full_operations.json (operations at full, counted by hand: docs/count_full.py); and from a recorded run, the
-reference that the suite `catalogue` names. What one of these does not know of an entry is a dash. The run is recorded
-anew on a quiet machine by
+From the cards, and for claims from nothing else (catalogue_claims.py); from docs/catalogue_words.toml (domain, model
+and data of each workload in few words); from docs/full_operations.json (operations at full, counted by hand:
+docs/count_full.py); and from a recorded run, the reference that the suite `catalogue` names. What one of these does not
+know of a workload is a dash. The run is recorded anew on a quiet machine by
 
     cupel run catalogue --size small --launches 5
     cupel report runs/<the run> --format reference --out src/cupel/suites/references/epyc-vm-cpu-catalogue.json
@@ -19,11 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from catalogue_claims import claim_suite, claims_section
+
 from cupel.report.reference import shipped_references
 from cupel.report.words import DASH, seconds_text, spread
 from cupel.spec.card import SIZES
 from cupel.spec.catalog import Catalog, load_catalog
-from cupel.spec.entry import Entry
+from cupel.spec.entry import ClaimEntry, Entry
 from cupel.spec.suite import Suite
 from cupel.spec.units import format_rate
 
@@ -62,7 +64,7 @@ def main() -> None:
 
 
 def render(catalog: Catalog) -> str:
-    """The page, of the entries and suites that are Cupel's own.
+    """The page, of the workloads, claims and suites that are Cupel's own.
 
     Raises:
         LookupError: catalogue_words.toml lacks an entry, or has one that is not there.
@@ -82,10 +84,13 @@ def render(catalog: Catalog) -> str:
     lines += [_row(own[stem], about) for stem, about in told.items()]
     for stem, about in told.items():
         lines += ["", *_section(own[stem], about)]
+    claims = {stem: claim for stem, claim in catalog.claims.items() if claim.path.is_relative_to(ROOT)}
+    lines += ["", *claims_section(claims)]
     lines += ["", f"## Suites ({len(suites)})"]
     for suite in suites:
         assert isinstance(suite, Suite)
-        lines += ["", *_suite_section(suite)]
+        of_claims = isinstance(catalog.find(suite.entries[0].run), ClaimEntry)
+        lines += ["", *(claim_suite(suite) if of_claims else _suite_section(suite))]
     return "\n".join(lines) + "\n"
 
 

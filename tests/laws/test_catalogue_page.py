@@ -8,11 +8,29 @@ from cupel.spec.catalog import load_catalog
 from cupel.spec.suite import Suite
 
 DOCS = Path(__file__).parents[2] / "docs"
-MAKER: dict[str, Any] = runpy.run_path(str(DOCS / "make_catalogue.py"))
+with pytest.MonkeyPatch.context() as patch:
+    patch.syspath_prepend(str(DOCS))
+    MAKER: dict[str, Any] = runpy.run_path(str(DOCS / "make_catalogue.py"))
 
 
 def test_the_catalogue_page_is_what_the_cards_say() -> None:
     assert (DOCS / "catalogue.md").read_text() == MAKER["render"](load_catalog()), "write it anew: make docs"
+
+
+def test_a_claim_has_a_block_with_what_is_published_kept_and_smaller_and_its_commands() -> None:
+    page = (DOCS / "catalogue.md").read_text()
+    claims = load_catalog().claims
+    assert f"## Claims ({len(claims)})" in page
+    for stem, claim in claims.items():
+        block = page.partition(f"\n### {stem}\n")[2].partition("\n### ")[0].partition("\n## ")[0]
+        card = claim.card
+        assert f"- As published; not compared with runs here: {card.published}\n" in block
+        for words in (card.says, f"- Kept: {card.kept}\n", f"- Smaller: {card.smaller}\n", "--size full`\n"):
+            assert words in block
+        for said in card.said:
+            assert f"| {said.name} | {said.kind} | {said.says.replace('|', chr(92) + '|')} | {said.metric}" in block
+        for name, value in card.full.items():
+            assert f"| {name} | {card.tiny[name]} | {card.small[name]} | {value} |" in block
 
 
 def test_an_entry_without_words_is_asked_for_them() -> None:
