@@ -52,7 +52,6 @@ CARD = Claim(
             "metric": "accuracy",
             "better": "higher",
             "bar": 0.05,
-            "bounds": (0.0, 1.0),
         },
         {
             "name": "learned_beats_static",
@@ -61,7 +60,6 @@ CARD = Claim(
             "metric": "accuracy",
             "better": "higher",
             "arms": ("method", "static"),
-            "bounds": (0.0, 1.0),
         },
         {
             "name": "no_worse_than_direct",
@@ -72,7 +70,6 @@ CARD = Claim(
             "sentence": "non-inferiority",
             "margin": 0.01,
             "arms": ("method", "direct"),
-            "bounds": (0.0, 1.0),
         },
         {
             "name": "static_f2_no_worse_than_direct",
@@ -83,7 +80,6 @@ CARD = Claim(
             "sentence": "non-inferiority",
             "margin": 0.01,
             "arms": ("static_f2", "direct"),
-            "bounds": (0.0, 1.0),
         },
         {
             "name": "beats_swap_by_position",
@@ -92,7 +88,6 @@ CARD = Claim(
             "metric": "accuracy",
             "better": "higher",
             "arms": ("method", "swapped_by_position"),
-            "bounds": (0.0, 1.0),
         },
         {
             "name": "transforms_are_convolutions",
