@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from cupel.report import html
+from cupel.report.claims_page import render_claims
 from cupel.report.tuning_page import render_tuning
 
-RENDERERS = {"tuning": render_tuning}
+RENDERERS = {"tuning": render_tuning, "claims": render_claims}
 """Pages by kind of document, where it is not a run of workloads."""
 
 

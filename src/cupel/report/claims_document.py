@@ -3,11 +3,13 @@
 schema, kind "claims", run, name, cupel, started, status (complete | partial), asked, machine
 headline        the verdict on the first claim's headline statement, in a sentence
 verdicts        one per statement, the headline of a claim first: claim, key, statement, kind, says, sentence, metric,
-                unit, better, scale, arms, bar, margin, rope, verdict, reason, would_change, effect, interval (low,
-                high), level, method, n, p (None while undecided), num_more, num_failed, is_headline, scope, price
-                (wall_s), warnings
-claims          one per claim: claim, key, label, size, says, source, published, kept, smaller, varies, arms, statements
-                (pairs of each: the metric of both arms), tuned, failures, variance, spent_s, path
+                unit, better, scale, arms, bar, margin, rope, counts (when it counts as shown, in words), no_effect,
+                bar_at and region (the same on the effect's scale), verdict, reason, would_change, effect, interval
+                (low, high), level, method, n, p (None while undecided), num_more, num_failed, is_headline, scope,
+                price (wall_s), warnings
+claims          one per claim: claim, key, label, size, settings, seed, says, source, published, kept, smaller, varies,
+                arms, statements (of each pairs, effects, looks; values; or outcome: see claim_evidence), tuned,
+                failures, variance, spent_s, path, module (empty for a file of the user's own), digest
 skipped         name, reason
 price           wall_s of all trials, elapsed_s
 warnings        code, text
@@ -23,7 +25,9 @@ from cupel.ledger.claim_log import NAME, CellRecords, read_claims
 from cupel.ledger.records import read_records
 from cupel.ledger.run_folder import RunFolder
 from cupel.report.claim_arms import describe_arms, describe_variance
+from cupel.report.claim_evidence import describe_evidence, describe_limits
 from cupel.report.claim_words import sentence_of, would_change
+from cupel.report.statement_words import what_counts
 from cupel.spec.claim import Claim
 from cupel.spec.errors import RunFolderError
 from cupel.spec.job import Job
@@ -56,14 +60,14 @@ def build_claims_document(folder: RunFolder) -> dict[str, Any]:
         raise RunFolderError(
             f"{folder.path / 'run.json'} lacks {error}; expected a file written by cupel run."
         ) from error
-    known = read_claims(folder.path, {key: job for key, _, job, _ in cells})
+    known = _read(folder, {key: job for key, _, job, _ in cells})
     claims, verdicts = [], []
     for key, label, job, card in cells:
         told = describe_claim(card, known[key], job=job, label=label, pairs=request.get("pairs"))
         claims.append(told["claim"])
         verdicts += told["verdicts"]
     finished = [record for record in read_records(folder.path / NAME) if record["kind"] == "finished"]
-    is_over = bool(finished) and finished[-1]["reason"] != "interrupted"
+    is_over = bool(finished) and finished[-1].get("reason") != "interrupted"
     is_open = any(verdict["is_open"] for verdict in verdicts)
     document: dict[str, Any] = {
         "schema": SCHEMA,
@@ -86,6 +90,21 @@ def build_claims_document(folder: RunFolder) -> dict[str, Any]:
     }
     document["headline"] = headline_of(document)
     return document
+
+
+def _read(folder: RunFolder, jobs: Mapping[str, Job]) -> dict[str, CellRecords]:
+    """The records of each cell.
+
+    Raises:
+        RunFolderError: one is not as this version writes it.
+    """
+    try:
+        return read_claims(folder.path, jobs)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunFolderError(
+            f"{folder.path / NAME} has a record that cannot be read ({type(error).__name__}: {error}); expected a file "
+            "written by cupel run. The other records are untouched."
+        ) from error
 
 
 def exit_code(document: Mapping[str, Any]) -> int:
@@ -125,10 +144,14 @@ def describe_claim(
         verdict["is_headline"] = index == 0
     claim = {
         "claim": job.stem, "key": job.cell, "label": label, "size": job.size, "sizes": dict(job.sizes),
-        "device": job.device, "says": card.says, "source": card.source, "published": card.published,
+        "settings": {**job.overrides, **job.settings}, "seed": job.seed, "device": job.device,
+        "says": card.says, "source": card.source, "published": card.published,
         "kept": card.kept, "smaller": card.smaller, "varies": list(card.varies), "path": job.source,
+        "module": job.module, "digest": job.digest,
         "arms": describe_arms(card, records),
-        "statements": {said.name: _evidence(said, records) for said in card.said},
+        "statements": {
+            said.name: describe_evidence(said, records, is_sequential=pairs is None) for said in card.said
+        },
         "tuned": [
             {"arm": arm, "trial": trial, "hp": dict(tuned.hp), "value": tuned.value, "num_trials": tuned.num_trials,
              "edge": list(tuned.edge)} for (arm, trial), tuned in records.tuned.items()
@@ -145,7 +168,8 @@ def _verdict(said: Statement, found: Judgement, *, job: Job, scope: str, spent_s
         "claim": job.stem, "key": job.cell, "statement": said.name, "kind": said.kind, "says": said.says,
         "sentence": "exactness" if said.kind == "exact" else said.sentence, "metric": said.metric, "unit": said.unit,
         "better": said.better, "scale": said.scale, "arms": list(said.arms) if said.kind in WITH_ARMS else [],
-        "bar": said.bar, "margin": said.margin, "rope": said.rope, "verdict": found.verdict, "reason": found.reason,
+        "bar": said.bar, "margin": said.margin, "rope": said.rope, "counts": what_counts(said),
+        **describe_limits(said), "verdict": found.verdict, "reason": found.reason,
         "effect": found.effect, "interval": interval, "level": LEVEL, "method": found.method, "n": found.n,
         "p": None if math.isnan(found.p) else found.p, "num_more": found.num_more, "num_failed": found.num_failed,
         "is_open": found.is_open, "scope": f"simulated, not measured; {scope}" if said.kind == "simulated" else scope,
@@ -166,17 +190,6 @@ def _scope(card: Claim, job: Job, records: CellRecords) -> str:
     if records.tuned and "hpo" not in card.varies:
         parts.append("conditional on one tuning of each arm")
     return "; ".join(parts)
-
-
-def _evidence(said: Statement, records: CellRecords) -> dict[str, Any]:
-    """The numbers behind a statement."""
-    if said.kind == "exact":
-        return {"values": records.instances(said.metric)}
-    if said.kind == "published":
-        ended = records.recomputed
-        return {"outcome": None if ended is None or ended.outcome is None else ended.outcome.as_dict()}
-    first, second = records.pairs(said)
-    return {"pairs": [list(pair) for pair in zip(first, second, strict=True)]}
 
 
 def _failures(records: CellRecords) -> list[dict[str, Any]]:

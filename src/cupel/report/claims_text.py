@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
-from cupel.report.claim_words import WORDS, effect_text, number
+from cupel.report.claim_words import GRAVE, SIGNS, WORDS, effect_text, number
 from cupel.report.console import hanging, open_console, styled
 from cupel.report.words import Sign, num, plain
 from cupel.spec.events import Decided, JobEnded, Looked
 from cupel.spec.units import format_duration
 
-SIGNS = {
-    "supported": Sign("✓", "supported", "+", "good"),
-    "contradicted": Sign("✗", "contradicted", "x", "bad"),
-    "equivalent": Sign("=", "equivalent", "=", "good"),
-    "undecided": Sign("?", "undecided", "?", "warn"),
-    "not testable": Sign("·", "not testable", "-", "calm"),
-}
 TONES = {word: sign.tone for word, sign in SIGNS.items()}
 HEARTBEAT_S = 5.0
 MOST_FAILURES = 5
@@ -80,7 +73,7 @@ def _verdict_lines(verdict: Mapping[str, Any], *, with_evidence: bool) -> Iterat
         yield f"{INDENT}{verdict['sentence']} ({verdict['kind']}) of {plain(verdict['metric'])}{arms}{p}", ""
         yield f"{INDENT}{verdict['method'] or 'no interval'}; scope: {plain(verdict['scope'])}", ""
     for note in verdict["warnings"]:
-        if with_evidence or note["code"] in ("unequal failures", "drift"):
+        if with_evidence or note["code"] in GRAVE:
             yield f"{INDENT}note: {plain(note['text'])}", "warn"
 
 
@@ -89,17 +82,22 @@ def _claim_lines(claim: Mapping[str, Any], *, with_evidence: bool) -> Iterator[s
         yield f"{INDENT}{claim['broken']}"
     if with_evidence:
         yield from _evidence_lines(claim)
-    failures = claim["failures"]
-    for failure in failures[: MOST_FAILURES if with_evidence else 1]:
-        where, why = (
-            f"{plain(failure['arm'])} {failure['index']}",
-            f"{plain(failure['reason'])}: {plain(failure['message'])}",
-        )
-        yield f"{INDENT}{where} failed: {why}"
-        for line in failure["log_tail"][-5:] if with_evidence else ():
+    yield from _failure_lines(claim["failures"], with_evidence=with_evidence)
+
+
+def _failure_lines(failures: Sequence[Mapping[str, Any]], *, with_evidence: bool) -> Iterator[str]:
+    """What failed, the same failure once, with how often."""
+    alike: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for failure in failures:
+        alike.setdefault((failure["reason"], failure["message"]), []).append(failure)
+    shown = list(alike.items())[: MOST_FAILURES if with_evidence else 1]
+    for (reason, message), each in shown:
+        arms = ", ".join(dict.fromkeys(plain(failure["arm"]) for failure in each))
+        yield f"{INDENT}failed: {num(len(each), 'trial')} of {arms}: {plain(reason)}: {plain(message)}"
+        for line in each[0]["log_tail"][-5:] if with_evidence else ():
             yield f"{INDENT}  | {plain(line)}"
-    if len(failures) > 1 and not with_evidence:
-        yield f"{INDENT}{num(len(failures), 'trial')} failed; --why shows more"
+    if len(alike) > len(shown):
+        yield f"{INDENT}{num(len(alike) - len(shown), 'other failure')}; --why and --json show more"
 
 
 def _evidence_lines(claim: Mapping[str, Any]) -> Iterator[str]:

@@ -1,10 +1,10 @@
-"""A document as CSV, long format: a row per launch of a run, entry of a comparison, pair of methods."""
+"""A document as CSV, long format: a row per launch of a run, entry of a comparison, pair of methods, verdict."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from cupel.report.words import Document, bounds, failure_text, finite, plain, settings_text
@@ -45,6 +45,12 @@ ANALYSIS_COLUMNS = (
 )
 TUNING_COLUMNS = (
     *("run", "metric", "trial", "status", "value", "resource", "bracket", "attempts", "elapsed_s", "asked_t", "told_t"),
+)
+CLAIMS_COLUMNS = (
+    *("run", "started", "cupel", "machine", "claim", "key", "size", "device", "seed", "statement", "kind", "says"),
+    *("metric", "unit", "better", "scale", "arm", "against", "sentence", "bar", "margin", "rope", "verdict", "effect"),
+    *("low", "high", "level", "method", "n", "num_failed", "num_more", "p", "is_headline", "is_open", "reason"),
+    *("would_change", "scope", "wall_s", "note"),
 )
 
 
@@ -89,6 +95,36 @@ def _analysis_row(document: Document, pair: Document) -> dict[str, Any]:
         row |= {f"{prefix}low": ends[0], f"{prefix}high": ends[1]} if ends else {}
     settle = pair.get("settle") or {}
     return row | {"more_runs": settle.get("runs"), "more_tasks": settle.get("tasks"), "settle": settle.get("text")}
+
+
+def render_claims(document: Document) -> str:
+    """One row per verdict of a run of claims, then one for each claim that was skipped."""
+    return _written(CLAIMS_COLUMNS, _claims_rows(document))
+
+
+def _claims_rows(document: Document) -> Iterator[dict[str, Any]]:
+    run = {key: document.get(key) for key in ("run", "started", "cupel")}
+    run["machine"] = (document.get("machine") or {}).get("label")
+    claims = {claim["key"]: claim for claim in document["claims"]}
+    for verdict in document["verdicts"]:
+        claim = claims.get(verdict["key"], {})
+        own = {key: claim.get(key) for key in ("size", "device", "seed")}
+        yield {**run, **own, **verdict_row(verdict, CLAIMS_COLUMNS)}
+    for skipped in document["skipped"]:
+        yield {**run, "claim": skipped["name"], "verdict": "skipped", "note": skipped["reason"]}
+
+
+def verdict_row(verdict: Document, columns: Sequence[str]) -> dict[str, Any]:
+    """The cells of a verdict; flags are 1 or 0."""
+    ends = bounds(verdict["interval"]) or (None, None)
+    arms = [*verdict["arms"], None, None][:2]
+    row = {key: verdict[key] for key in columns if key in verdict}
+    flags = {key: int(bool(verdict[key])) for key in ("is_headline", "is_open") if key in columns}
+    note = " ".join(plain(note["text"]) for note in verdict["warnings"])
+    return {
+        **row, **flags, "arm": arms[0], "against": arms[1], "low": ends[0], "high": ends[1],
+        "wall_s": verdict["price"]["wall_s"], "note": note,
+    }  # fmt: skip
 
 
 def _written(columns: tuple[str, ...], rows: Iterable[Mapping[str, Any]]) -> str:

@@ -56,6 +56,7 @@ class CurveAxes:
         no_effect: a value that a line marks, such as 0 for a difference; None for no line.
         equivalence: from where to where two are practically equal; None for no such strip.
         is_log_y: whether equal ratios up are equal distances; all values are then above 0.
+        is_counted_x: whether only whole numbers along have a meaning.
     """
 
     x_label: str = ""
@@ -65,6 +66,7 @@ class CurveAxes:
     no_effect: float | None = None
     equivalence: tuple[float, float] | None = None
     is_log_y: bool = False
+    is_counted_x: bool = False
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,8 @@ class CurveFrame:
             low, high = self.axes.equivalence
             tip = f"practically equal: {number_text(low)} to {number_text(high)}"
             shapes.append(Rect(left, self.y(high), right - left, self.y(low) - self.y(high), tip=tip))
-        shapes += [*x_axis(self.x, top, bottom), *axis_label(self.x, bottom, self.axes.x_label)]
+        along = x_axis(self.x, top, bottom, is_counted=self.axes.is_counted_x)
+        shapes += [*along, *axis_label(self.x, bottom, self.axes.x_label)]
         shapes += y_axis(self.y, left, right)
         shapes.append(Line(left, bottom, right, bottom, FRAME))
         if self.axes.no_effect is not None:

@@ -1,7 +1,8 @@
 """Forest plot: one row for each contrast with its interval, its numbers and its verdict in a word.
 
-The line of no effect and the strip of practical equivalence run through all rows. The mark's shape and the word say
-the verdict beside the colour. An interval that leaves the axis, or has no end, is an arrow.
+The line of no effect and the strip of practical equivalence run through all rows. A row may have a strip of its own,
+and a bar: what its interval must lie beyond. The mark's shape and the word say the verdict beside the colour. An
+interval that leaves the axis, or has no end, is an arrow.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ TONES: dict[str, Tone] = {
 }  # fmt: skip
 MARKS: dict[Tone, MarkShape] = {"good": "up", "warn": "down", "bad": "down", "calm": "diamond"}
 SIGNS: dict[Tone, str] = {"good": "▲", "warn": "▼", "bad": "▼", "calm": "◇"}
+BETWEEN = ("undecided", "equivalent")
+"""Verdicts that point to neither side, whatever their colour."""
 ROW_PX, TOP, GAP = 22.0, 32.0, 14.0
 LABEL_FRAC, NUMBERS_FRAC, WORD_FRAC = 0.3, 0.4, 0.25
 """The most of the figure's width that each column of texts may take; labels give way first, numbers last."""
@@ -62,6 +65,9 @@ class _Row:
     word: str
     numbers: str
     tone: Tone
+    sign: str = ""
+    bar: float | None = None
+    region: Ends | None = None
 
     @classmethod
     def of(cls, row: Mapping[str, Any], *, is_log: bool) -> _Row:
@@ -74,11 +80,18 @@ class _Row:
         tone = row.get("tone") or TONES.get(word, "calm")
         if tone not in MARKS:
             raise UnknownNameError("tone", str(tone), MARKS)
-        return cls(label, estimate, ends, word, plain(row.get("numbers")) or _numbers(estimate, ends), tone)
+        numbers = plain(row.get("numbers")) or _numbers(estimate, ends)
+        bar, region = known(row.get("bar")), interval_ends(row.get("region"), label)
+        return cls(label, estimate, ends, word, numbers, tone, plain(row.get("sign")), bar, region)
+
+    @property
+    def hold(self) -> list[float]:
+        """What must be on the axis beside its interval."""
+        return [*(() if self.bar is None else (self.bar,)), *(self.region or ())]
 
     @property
     def sign_word(self) -> str:
-        sign = "≈" if self.word == "equivalent" else SIGNS[self.tone]
+        sign = self.sign or ("≈" if self.word == "equivalent" else SIGNS[self.tone])
         return f"{sign} {self.word}" if self.word else ""
 
 
@@ -95,7 +108,8 @@ def forest(
         rows: each with `label`, `estimate` (None for unknown), `interval` (two ends, of which one or both may be
             infinite or None; or None for no interval), `verdict` (a word), and if wanted `numbers` (what stands
             beside it) and `tone` (`good`, `warn`, `bad`, `calm`; else by the verdict: those of `cupel.stats.verdict`
-            and better, worse, faster, slower are known, others are calm).
+            and better, worse, faster, slower are known, others are calm), `sign` (before the word), `bar` (a value that
+            the interval must lie beyond) and `region` (two ends, between which this row's two are practically equal).
         axis: what lies along the axis; by default differences around 0.
         title: for those who do not see the figure.
         width_px: of the figure, at least 400.
@@ -119,9 +133,11 @@ def forest(
         raise UsageError(f"No effect is at {effect.no_effect:g}, where a log axis has no place; for ratios it is at 1.")
     all_rows = [_Row.of(row, is_log=effect.is_log) for row in rows]
     place = _Layout.of(all_rows, effect, width_px)
-    shapes = [*_ground(effect, place), *_captions(effect, place)]
-    for k, row in enumerate(all_rows):
-        shapes += _row(row, TOP + ROW_PX * (k + 0.5), place)
+    middles = [TOP + ROW_PX * (k + 0.5) for k in range(len(all_rows))]
+    strips = [strip for row, y in zip(all_rows, middles, strict=True) for strip in _own_strip(row, y, place.x)]
+    shapes = [*strips, *_ground(effect, place), *_captions(effect, place)]
+    for row, y in zip(all_rows, middles, strict=True):
+        shapes += _row(row, y, place)
     height = place.bottom + (36 if effect.label else 22)
     return Drawing(width_px, height, title, tuple(shapes), "; ".join(_sentence(row) for row in all_rows))
 
@@ -149,7 +165,7 @@ class _Layout:
         left = EDGE + label_px + GAP
         word_x = width_px - EDGE - word_px
         numbers_x = word_x - GAP - numbers_px if word_px else width_px - EDGE - numbers_px
-        hold = [effect.no_effect, *(effect.equivalence or ())]
+        hold = [effect.no_effect, *(effect.equivalence or ()), *(end for row in rows for end in row.hold)]
         low, high = range_around([(row.estimate, row.ends) for row in rows], hold=hold, is_log=effect.is_log)
         x = Axis(low, high, left, numbers_x - GAP, effect.is_log)
         bottom = TOP + ROW_PX * len(rows) + 4
@@ -196,16 +212,34 @@ def _row(row: _Row, y: float, place: _Layout) -> list[Shape]:
     """Label, interval, mark, numbers, verdict."""
     tip = _sentence(row)
     shapes: list[Shape] = [
-        shortened(Text(place.label_x, y + 4, row.label, "end", tip=tip), place.label_px, is_name=True)
+        *_own_bar(row, y, place.x),
+        shortened(Text(place.label_x, y + 4, row.label, "end", tip=tip), place.label_px, is_name=True),
     ]
     shapes += interval_bar(place.x, row.ends, y, Pen(row.tone, 1.8))
     if row.estimate is not None:
         is_open = row.ends is None or row.word == "undecided"
-        shape = MARKS[row.tone]
+        shape: MarkShape = "diamond" if row.word in BETWEEN else MARKS[row.tone]
         shapes.append(Mark(place.x(row.estimate), y, shape, 5, row.tone, is_hollow=is_open, tip=tip))
     shapes.append(shortened(Text(place.numbers_x, y + 4, row.numbers, role="quiet"), place.numbers_px))
     shapes.append(shortened(Text(place.word_x, y + 4, row.sign_word, role=row.tone), place.word_px))
     return [shape for shape in shapes if not isinstance(shape, Text) or shape.text]
+
+
+def _own_strip(row: _Row, y: float, x: Axis) -> list[Shape]:
+    """The region in which this row's two are practically equal."""
+    if row.region is None:
+        return []
+    low, high = (x(end) for end in row.region)
+    ends = " to ".join(number_text(end) for end in row.region)
+    return [Rect(low, y - 8, max(1.0, high - low), 16, tip=f"{row.label}: practically equal, {ends}")]
+
+
+def _own_bar(row: _Row, y: float, x: Axis) -> list[Shape]:
+    """What this row's interval must lie beyond."""
+    if row.bar is None:
+        return []
+    tip = f"{row.label}: the bar, {number_text(row.bar)}"
+    return [Line(x(row.bar), y - 9, x(row.bar), y + 9, Pen("ink", 1.4, (3, 2)), tip)]
 
 
 def _numbers(estimate: float | None, ends: Ends | None) -> str:

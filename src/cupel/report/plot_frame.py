@@ -37,10 +37,10 @@ class Look:
         return Pen(self.role, width_px, self.dash)
 
 
-def x_axis(axis: Axis, top: float, bottom: float, *, most: int = 7) -> list[Shape]:
-    """Grid lines from top to bottom and their numbers below."""
+def x_axis(axis: Axis, top: float, bottom: float, *, most: int = 7, is_counted: bool = False) -> list[Shape]:
+    """Grid lines from top to bottom and their numbers below, whole ones where something is counted."""
     shapes: list[Shape] = []
-    for value, text in ticks_of(axis, most):
+    for value, text in ticks_of(axis, most, is_counted=is_counted):
         shapes.append(Line(axis(value), top, axis(value), bottom, GRID))
         shapes.append(Text(axis(value), bottom + 15, text, "middle", 11, role="quiet"))
     return shapes

@@ -107,10 +107,19 @@ def _placed(value: float | None, *, is_log: bool) -> float | None:
     return math.log(value) if is_log else value
 
 
-def ticks_of(axis: Axis, most: int, size_px: float = 11) -> list[tuple[float, str]]:
-    """Round values on a horizontal axis with their texts, as many as stand beside each other without touching."""
+def ticks_of(axis: Axis, most: int, size_px: float = 11, *, is_counted: bool = False) -> list[tuple[float, str]]:
+    """Round values on a horizontal axis with their texts, as many as stand beside each other without touching.
+
+    Args:
+        axis: the axis.
+        most: at most about so many.
+        size_px: of the letters.
+        is_counted: whether only whole numbers have a meaning.
+    """
     for num in range(most, 0, -1):
         found = [(value, text) for value, text in labelled_ticks(axis, num) if _is_within(axis, value, text, size_px)]
+        if is_counted and any(value != round(value) for value, _ in found):
+            continue
         places = [(axis(value), text_width_px(text, size_px) / 2) for value, text in found]
         pairs = pairwise(places)
         if all(abs(b[0] - a[0]) >= a[1] + b[1] + GAP_PX for a, b in pairs):
