@@ -36,6 +36,10 @@ from cupel.stats.launch_interval import LaunchEstimate as LaunchEstimate
 from cupel.stats.launch_interval import launch_interval as launch_interval
 from cupel.stats.launches_for_effect import launches_for_effect as launches_for_effect
 from cupel.stats.launches_for_width import launches_for_width as launches_for_width
+from cupel.stats.judge import Judgement as Judgement
+from cupel.stats.judge import judge_instances as judge_instances
+from cupel.stats.judge import judge_pairs as judge_pairs
+from cupel.stats.judge_claim import judge_claim as judge_claim
 from cupel.stats.lint import LintReport as LintReport
 from cupel.stats.lint import lint as lint
 from cupel.stats.lint_table import Limits as Limits
