@@ -14,6 +14,7 @@ from cupel.spec.entry import ClaimEntry, Entry
 from cupel.spec.errors import CardError, UnknownNameError
 from cupel.spec.extras import EXTRAS
 from cupel.spec.job import digest_text
+from cupel.spec.statement import PAIRED
 
 CARDS: dict[str, type[Workload | Claim]] = {"Workload": Workload, "Claim": Claim}
 """Kinds of card, by the name that a file calls."""
@@ -80,10 +81,10 @@ def read_entry(path: Path, module: str | None = None) -> Entry | ClaimEntry:
         _refuse_missing(path, dict.fromkeys(("setup", "sane"), "sizes, slot, rng"), defined)
         return Entry("workload", path.stem, path, digest, module, card)
     _refuse_missing(path, {name: SIGNATURES.get(name, "task, slot, rng, hp") for name in card.functions}, defined)
-    for statement in card.said:
-        for arm in statement.arms if statement.kind == "speed" else ():
-            if not {f"{arm}_step", arm} & defined:
-                _refuse_missing(path, {f"{arm}_step": "task, slot, rng, hp"}, defined)
+    arms = {arm for said in card.said if said.kind == "speed" for arm in said.arms}
+    has_trials = any(said.kind in PAIRED for said in card.said)  # an arm's plain function is then a trial, and no step
+    lacking = [arm for arm in sorted(arms) if not {f"{arm}_step", *(() if has_trials else (arm,))} & defined]
+    _refuse_missing(path, {f"{arm}_step": "task, slot, rng, hp" for arm in lacking}, defined)
     return ClaimEntry("claim", path.stem, path, digest, module, card)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -110,4 +110,26 @@ def read_statement(said: Mapping[str, Any]) -> Statement:
     missing = [name for name, f in fields.items() if f.default is dataclasses.MISSING and name not in said]
     if missing:
         raise CardError(f"Statement {said.get('name', '?')!r} lacks {', '.join(missing)}.")
+    for key, value in said.items():
+        expected, is_valid = _VALUES.get(key, ("words", lambda v: isinstance(v, str)))
+        if not is_valid(value):
+            raise CardError(f"Statement {said.get('name', '?')!r}: {key} is {value!r}; expected {expected}.")
     return Statement(**said)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_pair_of(value: object, is_part: Callable[[object], bool]) -> bool:
+    return isinstance(value, tuple | list) and len(value) == 2 and all(map(is_part, value))
+
+
+_VALUES: dict[str, tuple[str, Callable[[object], bool]]] = {
+    "bar": ("a number", _is_number),
+    "margin": ("a number, or None", lambda v: v is None or _is_number(v)),
+    "rope": ("a number, or None", lambda v: v is None or _is_number(v)),
+    "arms": ("the names of two arms", lambda v: _is_pair_of(v, lambda arm: isinstance(arm, str))),
+    "bounds": ("two numbers, or None", lambda v: v is None or _is_pair_of(v, _is_number)),
+}
+"""What the keys of a statement that are no words may be."""
