@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from cupel.cli._claims_report import report_claims
 from cupel.cli._entries import wrapped
 from cupel.cli._output import given_path, write_file
 from cupel.cli._page import write_page
@@ -19,6 +20,7 @@ from cupel.cli._tuning import NOTHING_RAN
 from cupel.cli._tuning_repeats import report_repeats
 from cupel.ledger.run_folder import RunFolder
 from cupel.report import csv, html, json, markdown, reference, terminal, tuning_markdown
+from cupel.report.claims_document import is_claims
 from cupel.report.document import build_document, exit_code
 from cupel.report.repeats_document import is_repeats
 from cupel.report.tuning_document import build_tuning_document, is_tuning
@@ -51,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reference", default="", metavar="RUN|NAME", help="what the score is relative to, instead of the run's own"
     )
+    parser.add_argument("--why", action="store_true", help="of claims: the evidence, too")
     parser.add_argument("--out", type=given_path, metavar="FILE", help="write there instead of stdout")
 
 
@@ -61,6 +64,10 @@ def main(args: argparse.Namespace) -> int:
     folders = [RunFolder(run) for run in args.runs]
     if any(map(is_repeats, folders)):
         return report_repeats(folders, args)
+    if any(map(is_claims, folders)):
+        return report_claims(folders, args)
+    if args.why:
+        raise UsageError(f"--why shows the evidence of claims; {folders[0].path} is no run of claims.")
     if any(map(is_tuning, folders)):
         return _report_tuning(folders, args)
     documents = [build_document(folder, args.reference) for folder in folders]

@@ -7,15 +7,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cupel.report.claim_figures import effect_figures, looks_of, pairs_figure, shares_figure
-from cupel.report.claim_words import TURNED, WORDS, effect_text, number, sign_of, verdict_notes
+from cupel.report.claim_words import (
+    TURNED,
+    WORDS,
+    alike_failures,
+    effect_text,
+    failed_text,
+    number,
+    sign_of,
+    verdict_notes,
+)
 from cupel.report.drawing import Drawing
 from cupel.report.markup import Markup, el, join, preformatted
 from cupel.report.page import facts, numeric
 from cupel.report.svg import to_markup
-from cupel.report.words import DASH, Document, failure_text, finite, num, plain, settings_text, tail_of
+from cupel.report.words import DASH, Document, finite, num, plain, settings_text, tail_of
 from cupel.spec.units import format_duration
 
-MOST_FAILURES, MOST_NAMED, LOG_LINES = 12, 10, 40
+MOST_FAILURES, LOG_LINES = 12, 40
 MOST_TUNED = 60
 """Rows of tuning; more there are only where every pair was tuned anew."""
 PUBLISHED = "As published; never compared across hardware."
@@ -192,23 +201,15 @@ def _failures(failures: Sequence[Document]) -> Iterator[Markup]:
     """What failed, each reason once, with the end of the first log."""
     if not failures:
         return
-    groups: dict[tuple[str, str], list[Document]] = {}
-    for failure in failures:
-        groups.setdefault((plain(failure["arm"]), failure_text(failure)), []).append(failure)
+    alike = alike_failures(failures)
     yield el("h4", f"Failures ({len(failures)})")
-    for (arm, text), same in list(groups.items())[:MOST_FAILURES]:
-        indexes = [f"{failure['index']}{_stream_text(failure)}" for failure in same]
-        more = f" and {len(same) - MOST_NAMED} more" if len(same) > MOST_NAMED else ""
-        yield el("p", el("b", f"{arm} {', '.join(indexes[:MOST_NAMED])}{more}", class_="bad"), f" {text}")
+    for text, same in list(alike.items())[:MOST_FAILURES]:
+        yield el("p", el("b", failed_text(same), class_="bad"), f" {text}")
         lines = tail_of(same[0], LOG_LINES)
         if lines:
             yield preformatted("\n".join(lines), class_="log")
-    if len(groups) > MOST_FAILURES:
-        yield el("p", f"and {len(groups) - MOST_FAILURES} more kinds of failure, in the run folder", class_="quiet")
-
-
-def _stream_text(failure: Document) -> str:
-    return f" ({plain(failure['stream'])})" if failure["stream"] else ""
+    if len(alike) > MOST_FAILURES:
+        yield el("p", f"and {num(len(alike) - MOST_FAILURES, 'other failure')}, in the run folder", class_="quiet")
 
 
 def _paper(claim: Document) -> tuple[Markup, Markup]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from cupel.report.words import DASH, Sign, bounds, finite, num, number_text
+from cupel.report.words import DASH, Sign, bounds, failure_text, finite, num, number_text, plain
 
 WORDS = {
     "supported": "supported",
@@ -94,6 +94,25 @@ def verdict_notes(verdict: Mapping[str, Any]) -> Iterator[str]:
     if verdict["num_failed"] and "failures" not in {note["code"] for note in notes}:
         yield f"{num(verdict['num_failed'], 'pair')} left out, since an arm failed in them."
     yield from dict.fromkeys(note["text"] for note in notes)
+
+
+def alike_failures(failures: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Failures by what is said of them, in the order in which they came."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for failure in failures:
+        found.setdefault(failure_text(failure), []).append(failure)
+    return found
+
+
+def failed_text(failures: Sequence[Mapping[str, Any]], most: int = 10) -> str:
+    """Which trials failed: `baseline 0 (tuning), 11, method 3`; after so many, how many more."""
+    named, last = [], ""
+    for failure in failures[:most]:
+        arm, stream = plain(failure["arm"]), f" ({plain(failure['stream'])})" if failure["stream"] else ""
+        named.append(f"{'' if arm == last else f'{arm} '}{failure['index']}{stream}")
+        last = arm
+    more = f" and {len(failures) - most} more" if len(failures) > most else ""
+    return ", ".join(named) + more
 
 
 def effect_text(verdict: Mapping[str, Any]) -> str:

@@ -7,15 +7,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
-from cupel.report.claim_words import GRAVE, SIGNS, WORDS, effect_text, number
+from cupel.report.claim_words import GRAVE, SIGNS, WORDS, alike_failures, effect_text, number
 from cupel.report.console import hanging, open_console, styled
-from cupel.report.words import Sign, num, plain
+from cupel.report.words import Sign, num, plain, tail_of
 from cupel.spec.events import Decided, JobEnded, Looked
 from cupel.spec.units import format_duration
 
 TONES = {word: sign.tone for word, sign in SIGNS.items()}
 HEARTBEAT_S = 5.0
-MOST_FAILURES = 5
+MOST_FAILURES, LOG_LINES = 5, 5
 INDENT = "    "
 
 
@@ -87,15 +87,13 @@ def _claim_lines(claim: Mapping[str, Any], *, with_evidence: bool) -> Iterator[s
 
 def _failure_lines(failures: Sequence[Mapping[str, Any]], *, with_evidence: bool) -> Iterator[str]:
     """What failed, the same failure once, with how often."""
-    alike: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for failure in failures:
-        alike.setdefault((failure["reason"], failure["message"]), []).append(failure)
+    alike = alike_failures(failures)
     shown = list(alike.items())[: MOST_FAILURES if with_evidence else 1]
-    for (reason, message), each in shown:
+    for text, each in shown:
         arms = ", ".join(dict.fromkeys(plain(failure["arm"]) for failure in each))
-        yield f"{INDENT}failed: {num(len(each), 'trial')} of {arms}: {plain(reason)}: {plain(message)}"
-        for line in each[0]["log_tail"][-5:] if with_evidence else ():
-            yield f"{INDENT}  | {plain(line)}"
+        yield f"{INDENT}failed: {num(len(each), 'trial')} of {arms}: {text}"
+        for line in tail_of(each[0], LOG_LINES) if with_evidence else ():
+            yield f"{INDENT}  | {line}"
     if len(alike) > len(shown):
         yield f"{INDENT}{num(len(alike) - len(shown), 'other failure')}; --why and --json show more"
 
@@ -117,7 +115,8 @@ def _evidence_lines(claim: Mapping[str, Any]) -> Iterator[str]:
         yield f"{INDENT}spread when {plain(source['source'])} varies: sd {number(source['sd'])} (n = {source['n']})"
     for name in ("source", "published", "kept", "smaller"):
         if claim[name]:
-            yield f"{INDENT}{name}: {plain(claim[name])}"
+            words = " (as published; never compared across hardware)" if name == "published" else ""
+            yield f"{INDENT}{name}: {plain(claim[name])}{words}"
 
 
 def _mean_text(mean: Mapping[str, Any]) -> str:

@@ -38,6 +38,11 @@ def build_document(folder: RunFolder, reference: str = "") -> dict[str, Any]:
             f"{folder.path} is a tuning run (cupel tune), which measures no machine; expected a folder of cupel run. "
             f"Show it with: cupel report {folder.path}"
         )
+    if asked.get("kind") == "claims":
+        raise RunFolderError(
+            f"{folder.path} is a run of claims, which compares methods and measures no machine; expected a run of "
+            f"workloads. Show it with: cupel report {folder.path}"
+        )
     try:
         plan, machine = asked["plan"], asked["machine"]
         request = plan["request"]
