@@ -32,8 +32,8 @@ BROKEN_PIPE = 141
 """What a shell reports of a program that wrote to a closed pipe; no verb returns it."""
 USAGE = 2
 ORDER = (
-    *("list", "show", "run", "tune", "resume", "report", "compare", "analyze", "lint", "power", "doctor", "explain"),
-    *("where", "new"),
+    *("list", "show", "run", "tune", "resume", "report", "verdicts", "compare", "analyze", "lint", "power", "doctor"),
+    *("explain", "where", "new"),
 )
 """How `cupel --help` sorts the verbs: from finding something to run to understanding what came out."""
 

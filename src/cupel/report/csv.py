@@ -52,6 +52,13 @@ CLAIMS_COLUMNS = (
     *("low", "high", "level", "method", "n", "num_failed", "num_more", "p", "is_headline", "is_open", "reason"),
     *("would_change", "scope", "wall_s", "note"),
 )
+VERDICTS_COLUMNS = (
+    *("claim", "statement", "verdict", "verdict_holm", "effect", "low", "high", "n", "p", "p_holm", "holm_low"),
+    *("holm_high", "minutes", "size", "settings", "device", "machine", "scope", "kind", "says", "metric", "unit"),
+    *("better", "scale", "arm", "against", "sentence", "bar", "margin", "rope", "level", "method", "num_failed"),
+    *("num_more", "is_headline", "is_open", "reason", "would_change", "seed", "status", "run", "started", "cupel"),
+    *("digest", "command", "num_others", "note"),
+)
 
 
 def render_run(document: Document) -> str:
@@ -112,6 +119,18 @@ def _claims_rows(document: Document) -> Iterator[dict[str, Any]]:
         yield {**run, **own, **verdict_row(verdict, CLAIMS_COLUMNS)}
     for skipped in document["skipped"]:
         yield {**run, "claim": skipped["name"], "verdict": "skipped", "note": skipped["reason"]}
+
+
+def render_verdicts(document: Document) -> str:
+    """One row per statement of the table of all claims."""
+    return _written(VERDICTS_COLUMNS, map(_verdicts_row, document["verdicts"]))
+
+
+def _verdicts_row(row: Document) -> dict[str, Any]:
+    ends = bounds(row["interval_holm"]) or (None, None)
+    own = {"settings": settings_text(row["settings"]), "num_others": len({other["run"] for other in row["others"]})}
+    cells = verdict_row(row, VERDICTS_COLUMNS) | own | {"holm_low": ends[0], "holm_high": ends[1]}
+    return {key: value for key, value in cells.items() if key in VERDICTS_COLUMNS}
 
 
 def verdict_row(verdict: Document, columns: Sequence[str]) -> dict[str, Any]:
