@@ -25,7 +25,7 @@ def claims_section(claims: Mapping[str, ClaimEntry]) -> Iterator[str]:
     yield ""
     yield (
         "A paper's sentence made of statements that a run supports or contradicts; the first is the headline. Kinds of "
-        f"statements and their evidence: {kinds}.{verdicts}"
+        f"statements and their evidence: {kinds}. How to read and to write them: [claims.md](claims.md).{verdicts}"
     )
     yield ""
     yield "| claim | says | statements | needs |"

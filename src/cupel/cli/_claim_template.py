@@ -9,8 +9,7 @@ A small network learns a made-up function of ten numbers. What the engine owns: 
 import torch
 from torch import nn
 
-from cupel.spec.claim import Claim
-from cupel.spec.outcome import Outcome
+from cupel.spec import Claim, Outcome
 
 CARD = Claim(
     says="My optimiser reaches a lower loss than Adam in as many steps.",
