@@ -61,8 +61,9 @@ format: setup ## put the code into its format, and mend what can be mended
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-docs: setup ## write docs/catalogue.md from the cards
+docs: setup ## write docs/catalogue.md from the cards, docs/verdicts.md from the recorded verdicts
 	$(BIN)/python docs/make_catalogue.py
+	$(BIN)/python docs/make_verdicts.py
 
 clean: ## remove the environment and the caches; runs stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
