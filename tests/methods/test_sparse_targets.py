@@ -30,7 +30,7 @@ def dense_own(o, y):
     return (y * (o - 1.0) ** 4).sum(1) + (o**2).sum(1).sin() + o.sum(1) ** 2 / 9.0
 
 
-def dense_spherical(o, y, epsilon=0.1):
+def dense_spherical(o, y, epsilon=1.0):
     p = (o**2 + epsilon) / (o**2 + epsilon).sum(1, keepdim=True)
     return -(y * p.log()).sum(1)
 
@@ -47,7 +47,7 @@ def dense_z(o, y):
 
 LOSSES = {
     "squared": (SquaredError(), lambda o, y: ((o - y) ** 2).sum(1)),
-    "spherical": (SphericalSoftmax(0.1), dense_spherical),
+    "spherical": (SphericalSoftmax(1.0), dense_spherical),
     "taylor": (TaylorSoftmax(), dense_taylor),
     "z": (ZLoss(), dense_z),
     "own": (own_loss, dense_own),

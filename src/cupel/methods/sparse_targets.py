@@ -15,7 +15,6 @@ Sparse Targets (NIPS 2015, arXiv 1412.7091).
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -32,6 +31,7 @@ from cupel.methods.spherical_losses import (
     SphericalSoftmax,
     loss_and_slopes,
 )
+from cupel.methods.target_places import first_weight, placed_targets
 from cupel.spec.errors import UsageError
 
 MAX_CONDITION = 4.0
@@ -95,13 +95,11 @@ class SparseTargetsLayer(nn.Module):
         max_condition: float = MAX_CONDITION,
     ) -> None:
         super().__init__()
-        if num_inputs < 1 or num_outputs < 1:
-            raise UsageError(f"A layer of {num_inputs} inputs and {num_outputs} outputs was asked; expected 1 or more.")
         if not max_condition > 1.0:
             raise UsageError(f"max_condition is {max_condition}; expected a number above 1, such as {MAX_CONDITION}.")
         self.num_inputs, self.num_outputs = num_inputs, num_outputs
         self.loss = loss or SphericalSoftmax()
-        self.factors = FactoredWeight(_first_weight(initial, num_outputs, num_inputs), max_condition)
+        self.factors = FactoredWeight(first_weight(initial, num_outputs, num_inputs), max_condition)
         self._waiting: list[Descent] = []
 
     def forward(self, inputs: Tensor, index: Tensor, targets: Tensor | None = None) -> Tensor:
@@ -119,7 +117,8 @@ class SparseTargetsLayer(nn.Module):
         Raises:
             UsageError: shapes do not fit, or a position does not exist.
         """
-        places, values = self._targets(inputs, index, targets)
+        size, dtype = (self.num_inputs, self.num_outputs), self.factors.rows.rows.dtype
+        places, values = placed_targets(inputs, index, targets, size=size, dtype=dtype)
         flat = inputs.reshape(len(places), self.num_inputs)
         # W learns even where nothing below it does: an input that requires a gradient makes torch call backward()
         anchor = flat if flat.requires_grad else torch.zeros((), requires_grad=torch.is_grad_enabled())
@@ -179,33 +178,6 @@ class SparseTargetsLayer(nn.Module):
         super()._apply(moved, recurse)  # type: ignore[no-untyped-call]
         return self
 
-    def _targets(self, inputs: Tensor, index: Tensor, targets: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Positions (M, K) and their values; places left empty, and repeats, are -1 and 0."""
-        lead = inputs.shape[:-1]
-        is_one = index.shape == lead
-        if inputs.ndim < 1 or inputs.shape[-1] != self.num_inputs or not (is_one or index.shape[:-1] == lead):
-            raise UsageError(
-                f"inputs {tuple(inputs.shape)} with index {tuple(index.shape)} were given; expected (..., "
-                f"{self.num_inputs}) with (...) for one target each, or (..., K)."
-            )
-        if targets is not None and targets.shape != index.shape:
-            raise UsageError(f"targets are {tuple(targets.shape)}; expected the shape of index, {tuple(index.shape)}.")
-        places = index.reshape(lead.numel(), 1 if is_one else index.shape[-1])
-        lowest, highest = (int(end) for end in torch.aminmax(places)) if places.numel() else (-1, -1)
-        if not -1 <= lowest <= highest < self.num_outputs:
-            raise UsageError(
-                f"index runs from {lowest} to {highest}; expected positions from 0 to {self.num_outputs - 1}, or -1 "
-                "for none."
-            )
-        dtype = self.factors.rows.rows.dtype
-        values = torch.ones_like(places, dtype=dtype) if targets is None else targets.detach().to(dtype)
-        values = values.reshape(places.shape)
-        if places.shape[1] > 1:
-            places, values = _without_repeats(places, values)
-        elif lowest < 0:
-            values = torch.where(places < 0, 0.0, values)
-        return places, values
-
 
 class _Losses(torch.autograd.Function):
     """The losses, with the gradient by the inputs; that by W is left with the layer."""
@@ -250,24 +222,3 @@ def full_digits(device: torch.device) -> AbstractContextManager[Any]:
     """Keep what follows out of autocast, which would cut its products to 16 bits."""
     on = torch.is_autocast_enabled(device.type)
     return torch.autocast(device.type, enabled=False) if on else contextlib.nullcontext()
-
-
-def _without_repeats(places: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    """Add values of a position that stands several times in an example to the first, and leave the others empty."""
-    same = (places[:, :, None] == places[:, None, :]) & (places >= 0)[:, :, None]
-    is_first = ~same.tril(-1).any(2)
-    total = (same * values[:, None, :]).sum(2)
-    return torch.where(is_first, places, -1), torch.where(is_first & (places >= 0), total, 0.0)
-
-
-def _first_weight(initial: Tensor | torch.Generator, num_outputs: int, num_inputs: int) -> Tensor:
-    """W at the start, as given or drawn."""
-    if isinstance(initial, torch.Generator):
-        drawn = torch.randn(num_outputs, num_inputs, generator=initial, device=initial.device)
-        return drawn.div_(math.sqrt(num_inputs))
-    if initial.shape != (num_outputs, num_inputs) or initial.dtype not in (torch.float32, torch.float64):
-        raise UsageError(
-            f"initial is {initial.dtype} {tuple(initial.shape)}; expected float32 or float64, one row for each output: "
-            f"({num_outputs}, {num_inputs}). A generator draws it: torch.Generator().manual_seed(0)."
-        )
-    return initial

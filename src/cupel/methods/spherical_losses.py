@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import torch
 from torch import Tensor
@@ -45,7 +45,11 @@ class SphericalOutputs:
 
 
 SphericalLoss: TypeAlias = Callable[[SphericalOutputs], Tensor]
-"""From what is seen of M output vectors to M losses, each of its own example alone; torch differentiates it."""
+"""From what is seen of M output vectors to M losses, each of its own example alone; torch differentiates it.
+
+A loss may have a method `slopes`, which does it in closed form, and `sees_total = False`, which spares the dense layer
+the sum.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +76,8 @@ class OutputSlopes:
 class SquaredError:
     """Squared distance |o - y|^2 of the D outputs to the sparse target vector."""
 
+    sees_total: ClassVar[bool] = False
+
     def __call__(self, outputs: SphericalOutputs) -> Tensor:
         """Losses (M,)."""
         y = outputs.targets
@@ -90,11 +96,13 @@ class SphericalSoftmax:
     """Cross entropy to p_c = (o_c^2 + epsilon) / sum_j (o_j^2 + epsilon), a distribution without exponentials.
 
     Args:
-        epsilon: what every class is given, above 0. The smaller, the steeper where an output crosses 0: the loss
-            curves there by 2 / epsilon, and rounding errors grow alike in every way of computing it.
+        epsilon: what every class is given, above 0; about the square of the outputs at the start is a good value. The
+            smaller, the more the loss curves where an output crosses 0 (by 2 / epsilon), and the more every way of
+            computing it magnifies rounding errors.
     """
 
-    epsilon: float = 0.1
+    epsilon: float = 1.0
+    sees_total: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Refuse what would divide by zero."""
