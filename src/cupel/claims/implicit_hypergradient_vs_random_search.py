@@ -109,7 +109,7 @@ CARD = Claim(
     memory_gib={"tiny": 0.5, "small": 0.6, "full": 2.0},
 )  # fmt: skip
 
-START, RATE, HYPER_RATE = -8.0, 0.1, 0.1
+START, RATE, HYPER_RATE = -8.0, 0.2, 0.1
 """Log-decay to begin with (3e-4), and learning rates where none were tuned."""
 SPACE = read_space("log_decay=float(-10,-2)")
 PATIENCE, CONDITION = 5, 100.0
@@ -214,8 +214,8 @@ def none(task: DigitsDescent, _slot: Any, _rng: Seeds, hp: Hp) -> Outcome:
 def space() -> dict[str, dict[str, tuple[float, ...]]]:
     """Learning rates, as many configurations for each arm."""
     by_gradient = ("method", "identity", "unrolled", "one_decay")
-    rates = {"lr": (0.05, 0.1, 0.2), "hyper_lr": (0.03, 0.1, 0.3)}
-    return {arm: rates if arm in by_gradient else {"lr": (0.0125, 0.025, 0.05, 0.1, 0.2)} for arm in CARD.arms}
+    rates = {"lr": (0.1, 0.2, 0.4), "hyper_lr": (0.03, 0.1, 0.3)}
+    return {arm: rates if arm in by_gradient else {"lr": (0.025, 0.05, 0.1, 0.2, 0.4)} for arm in CARD.arms}
 
 
 def instance(sizes: Any, rng: Seeds) -> tuple[Ridge, DigitsDescent]:
