@@ -105,10 +105,8 @@ def _evidence_lines(claim: Mapping[str, Any]) -> Iterator[str]:
         failed = f", {arm['num_failed']} failed" if arm["num_failed"] else ""
         trials = f"{num(arm['num_trials'], 'trial')}{failed}"
         yield f"{INDENT}{arm['arm']}: {plain(arm['words'])} ({trials}) {hp}".rstrip()
-        for kind in ("metrics", "costs"):
-            for name, mean in arm[kind].items():
-                if mean is not None:
-                    yield f"{INDENT}  {plain(name)} {_mean_text(mean)}"
+        known = [(name, mean) for kind in ("metrics", "costs") for name, mean in arm[kind].items() if mean is not None]
+        yield from (f"{INDENT}  {plain(name)} {_mean_text(mean)}" for name, mean in known)
         if arm["wall_s"] is not None:
             yield f"{INDENT}  wall time {_mean_text(arm['wall_s'])} s"
     for source in claim["variance"]:

@@ -79,11 +79,16 @@ def _notes(document: Document) -> Iterator[tuple[Sign, str]]:
         run = f"{minutes_text(first)} min{where}, run {plain(first['run'])}, seed {first['seed']}{state}"
         yield NOTE, f"{plain(first['label'])}: {plain(first['scope'])}; {run}"
         for row in rows:
-            if row["interval_holm"]:
-                yield NOTE, f"  {plain(row['statement'])} for the table as a whole: {holm_text(row)}"
-            for note in row["warnings"]:
-                if note["code"] in GRAVE:
-                    yield CHECK, f"  {plain(row['statement'])}: {plain(note['text'])}"
+            yield from _row_notes(row)
         for text in others_texts(rows):
             yield (CHECK if "there" in text else NOTE), f"  {text}"
     yield NOTE, f"{HOLM_WORDS.replace('A dash', f'{DASH}')} {TURNED}"
+
+
+def _row_notes(row: Document) -> Iterator[tuple[Sign, str]]:
+    """The bound of an exact statement that holds for the table, and what its verdict must not be read without."""
+    if row["interval_holm"]:
+        yield NOTE, f"  {plain(row['statement'])} for the table as a whole: {holm_text(row)}"
+    for note in row["warnings"]:
+        if note["code"] in GRAVE:
+            yield CHECK, f"  {plain(row['statement'])}: {plain(note['text'])}"
