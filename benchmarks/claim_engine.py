@@ -101,7 +101,7 @@ def planted(repetitions: int) -> None:
 
 def _found_fixed(said: Statement, effect: float, n: int, seed: int) -> bool:
     x = np.random.default_rng(seed).normal(effect, 1.0, n)
-    return judge_pairs(said, x.tolist(), [0.0] * n, is_sequential=False).verdict == "supported"
+    return judge_pairs(said, (x.tolist(), [0.0] * n), is_sequential=False).verdict == "supported"
 
 
 def _task(rng: cupel.spec.Seeds) -> float:

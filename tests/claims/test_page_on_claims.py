@@ -25,7 +25,7 @@ def test_the_claim_on_the_page_is_one_and_its_verdict_is_the_one_shown(tmp_path:
     num = int(re.search(r"n = (\d+) pairs\)\n    why", PAGE)[1])  # type: ignore[index]
     arms = ("method", "baseline")
     first, second = ([do_trial(cell.trial(arm, k, hp={})).metric("error") for k in range(num)] for arm in arms)
-    found = judge_pairs(cell.card.said[0], first, second)
+    found = judge_pairs(cell.card.said[0], (first, second))
     assert found.verdict == "supported"
     assert found.interval is not None
     shown = f"ratio {found.effect:.4g} (95 % {found.interval.low:.4g} to {found.interval.high:.4g} at any stop"

@@ -149,7 +149,7 @@ def test_an_exact_statement_keeps_its_verdict_with_a_wider_bound() -> None:
 def test_the_bound_of_one_row_alone_is_the_judges_own() -> None:
     alone = [row("supported", 0.05, "exact", 60)]
     correct(alone, 0.05)
-    found = judge_instances(Statement(**EXACT), [0.0] * 60, 60)
+    found = judge_instances(Statement(**EXACT), [0.0] * 60, planned=60)
     assert found.interval is not None
     assert alone[0]["interval_holm"][1] == pytest.approx(found.interval.high)
 

@@ -89,14 +89,14 @@ class Judgement:
 
 
 def judge_pairs(
-    statement: Statement, first: Sequence[float], second: Sequence[float], *, is_sequential: bool = True
+    statement: Statement, pairs: tuple[Sequence[float], Sequence[float]], *, is_sequential: bool = True
 ) -> Judgement:
     """The verdict on a statement about two arms.
 
     Args:
         statement: what is said of them.
-        first: (n,) the metric of the arm that is defended, in the order in which pairs were added; NaN where it failed.
-        second: (n,) that of the other, with the same seeds.
+        pairs: (n,) the metric of the arm that is defended, in the order in which pairs were added, NaN where it failed;
+            and (n,) that of the other, with the same seeds.
         is_sequential: whether pairs were added until a verdict; False where their number was fixed beforehand.
 
     Returns:
@@ -106,9 +106,10 @@ def judge_pairs(
 
     Example:
         >>> said = Statement(name="s", kind="quality", says="A beats B", metric="accuracy", better="higher")
-        >>> judge_pairs(said, [0.91, 0.93, 0.90, 0.94, 0.92, 0.93], [0.85, 0.88, 0.84, 0.87, 0.86, 0.88]).verdict
+        >>> judge_pairs(said, ([0.91, 0.93, 0.90, 0.94, 0.92, 0.93], [0.85, 0.88, 0.84, 0.87, 0.86, 0.88])).verdict
         'supported'
     """
+    first, second = pairs
     x, warnings = differences(statement, first, second)
     failed = (_num_failed(first, statement), _num_failed(second, statement))
     kept = x[~np.isnan(x)]
@@ -132,7 +133,7 @@ def differences(statement: Statement, first: Sequence[float], second: Sequence[f
     return (a - b if statement.better == "higher" else b - a), notes
 
 
-def judge_instances(statement: Statement, values: Sequence[float], planned: int) -> Judgement:
+def judge_instances(statement: Statement, values: Sequence[float], *, planned: int) -> Judgement:
     """The verdict on an exact statement.
 
     Args:
@@ -274,9 +275,14 @@ def _told(statement: Statement, found: Judgement) -> Judgement:
     """The same with effect and interval on the scale that people read, and the reason in words."""
     effect, interval = found.effect, found.interval
     if statement.scale == "log":
-        effect = None if effect is None else math.exp(effect)
-        interval = interval and replace(interval, low=math.exp(interval.low), high=math.exp(interval.high))
+        effect = None if effect is None else _exp(effect)
+        interval = interval and replace(interval, low=_exp(interval.low), high=_exp(interval.high))
     return replace(found, effect=effect, interval=interval, reason=_reason(statement, found, interval))
+
+
+def _exp(x: float) -> float:
+    """e^x; infinite where no float can hold it."""
+    return math.exp(x) if x < 709 else math.inf
 
 
 def _reason(statement: Statement, found: Judgement, shown: Interval | None) -> str:

@@ -75,12 +75,12 @@ def _judge(card: Claim, statement: Statement, evidence: Evidence, asked: tuple[s
         return Judgement("not testable", f"not testable on this device: {blocked[0]}", is_open=False, num_more=0)
     limit = limit_of(card, statement, *asked)
     if statement.kind == "exact":
-        found = judge_instances(statement, evidence.instances(statement.metric), limit)
+        found = judge_instances(statement, evidence.instances(statement.metric), planned=limit)
         return replace(found, is_open=found.verdict == "undecided")
     if statement.kind == "published":
         return _published(statement, evidence.recomputed)
     first, second = evidence.pairs(statement)
-    found = judge_pairs(statement, first, second, is_sequential=asked[1] is None)
+    found = judge_pairs(statement, (first, second), is_sequential=asked[1] is None)
     if asked[1] is not None:
         found = replace(found, is_open=len(first) < limit)
     elif found.is_open:
