@@ -12,6 +12,7 @@ from cupel.report.claim_words import (
     WORDS,
     alike_failures,
     effect_text,
+    estimator_text,
     failed_text,
     number,
     sign_of,
@@ -190,7 +191,8 @@ def _variance(claim: Document) -> Iterator[Markup | None]:
     yield el("h4", "Where the variance comes from")
     yield el(
         "p",
-        "Shares are estimates from a few trials each and need not add up: one may exceed that of all by chance.",
+        "Shares are estimates from a few trials each and need not add up: one may exceed that of all by chance. ",
+        estimator_text(claim["varies"], is_tuned=bool(claim["tuned"])),
         class_="quiet",
     )
     yield el("div", el("table", head, el("tbody", join(rows)), class_="costs"), class_="scroll")

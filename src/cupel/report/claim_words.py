@@ -161,3 +161,14 @@ def _would_settle(reason: str, more: int | None, kind: str) -> str:
         unit = {"exact": "instances", "speed": "blocks of launches"}.get(kind, "pairs")
         return f"about {more} more {unit}, if mean and spread stay as they are."
     return "more pairs, or a larger effect; over 10,000 pairs would be needed as it stands, or it is unknown."
+
+
+def estimator_text(varies: Sequence[str], *, is_tuned: bool) -> str:
+    """Which of the two estimators of Bouthillier et al. (2021) the trials of a claim are, and what it leaves out."""
+    if "hpo" in varies:
+        return "Hyperparameters are chosen anew in each trial (IdealEst): what tuning adds is in the spread of all."
+    if is_tuned:
+        return (
+            "Hyperparameters were chosen once (FixHOptEst): what tuning adds to the spread is in none of these numbers."
+        )
+    return "Nothing is tuned: hyperparameters are part of the task."

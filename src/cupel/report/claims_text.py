@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
-from cupel.report.claim_words import GRAVE, SIGNS, WORDS, alike_failures, effect_text, number
+from cupel.report.claim_words import GRAVE, SIGNS, WORDS, alike_failures, effect_text, estimator_text, number
 from cupel.report.console import hanging, open_console, styled
 from cupel.report.words import Sign, num, plain, tail_of
 from cupel.spec.events import Decided, JobEnded, Looked
@@ -110,7 +110,10 @@ def _evidence_lines(claim: Mapping[str, Any]) -> Iterator[str]:
         if arm["wall_s"] is not None:
             yield f"{INDENT}  wall time {_mean_text(arm['wall_s'])} s"
     for source in claim["variance"]:
-        yield f"{INDENT}spread when {plain(source['source'])} varies: sd {number(source['sd'])} (n = {source['n']})"
+        what = "all vary" if source["source"] == "all" else f"{plain(source['source'])} varies alone"
+        yield f"{INDENT}spread when {what}: sd {number(source['sd'])} (n = {source['n']})"
+    if claim["variance"]:
+        yield f"{INDENT}{estimator_text(claim['varies'], is_tuned=bool(claim['tuned']))}"
     for name in ("source", "published", "kept", "smaller"):
         if claim[name]:
             words = " (as published; never compared across hardware)" if name == "published" else ""
