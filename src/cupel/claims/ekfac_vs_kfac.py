@@ -7,9 +7,9 @@ step. It is provably at least as near to F in the Frobenius norm, and is said to
 
 Terms. T is `every`, epsilon `eps`; `train_loss` the loss of all training images after the last step, of which every arm
 has the same number. `frobenius_gain`: by how much K-FAC is further from F than EKFAC is, as a share of the norm of F,
-the least of a network's layers, with F made of single gradients by as many backward passes. `gain_mismatch`: the squared
-distance of K-FAC to F less that of EKFAC, less the squared distance of the two diagonals, which is to be 0; as a share
-of the squared norm of F, the largest.
+the least of a network's layers; F is made of single gradients, by as many backward passes. `gain_mismatch`: the squared
+distance of K-FAC to F, less that of EKFAC, less the squared distance of the two diagonals, which makes 0; as a share of
+the squared norm of F, the largest.
 
 Read with it. What damping is added matters more than the diagonal does, so both arms of the headline have the very same
 form, s + eps against lb la + eps; `kfac_pi` has the factored damping of K-FAC's authors. All arms with factors share a

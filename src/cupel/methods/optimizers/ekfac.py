@@ -60,7 +60,7 @@ class EKFAC(KroneckerOptimizer):
 
     Cost:
         K-FAC's, and per step N P (O^2 + I^2) + N O I for s (with several positions N P O I); with `running_average`
-        O I. Memory: K-FAC's and O I numbers per layer; with several positions up to 2^24 more.
+        O I. Memory: K-FAC's; with several positions up to 2^24 numbers more.
 
     Example:
         >>> import torch

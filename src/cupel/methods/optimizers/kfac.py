@@ -43,8 +43,8 @@ class KFAC(KroneckerOptimizer):
 
     Cost:
         Per step O^2 I + O I^2 for the direction; per decomposition N P (O^2 + I^2) + 9 (O^3 + I^3), where `decay` is
-        above 0 the former at each step. Memory: 2 (O^2 + I^2) numbers per layer, and the layers' inputs and output
-        gradients from backward() to step().
+        above 0 the former at each step. Memory: 2 (O^2 + I^2) + O I numbers per layer, and the layers' inputs and
+        output gradients from backward() to step().
 
     Example:
         >>> import torch
