@@ -51,9 +51,13 @@ def test_without_stragglers_partial_work_is_fedavg_to_the_last_bit_and_the_proxi
     assert results[0][2] == results[2][2], "as many local steps"
 
 
-def test_fedprox_with_mu_0_is_the_arm_of_partial_work():
-    assert run("method", mu=0.0) == run("partial_work", mu=0.0)
-    assert run("method", passes=6, num_rounds=4).values != run("partial_work", passes=6, num_rounds=4).values
+def test_fedprox_with_mu_0_is_the_arm_of_partial_work_and_no_mu_fails():
+    assert run("method", hp={"lr": 0.1, "mu": 0.0}) == run("partial_work")
+    longer = {"passes": 6, "num_rounds": 4}
+    pulled = run("method", hp={"lr": 0.1, "mu": 1.0}, **longer)
+    assert pulled.values != run("partial_work", **longer).values
+    assert pulled == run("method", **longer), "mu is 1 where none is given"
+    assert run("method", hp={"lr": 0.3, "mu": 100.0}).is_testable
 
 
 def test_stragglers_of_90_percent_cost_fedavg_its_clients():
@@ -65,12 +69,12 @@ def test_stragglers_of_90_percent_cost_fedavg_its_clients():
     assert [len(task.splits[name]) for name in ("synthetic", "digits")] == [30, 30]
 
 
-def test_the_rate_is_tuned_at_90_percent_and_the_authors_elsewhere():
+def test_the_rate_is_tuned_at_90_percent_and_that_of_all_arms_elsewhere():
     one, other = run("baseline", hp={"lr": 0.003}), run("baseline", hp={"lr": 0.3})
     assert all(one.values[metric] == other.values[metric] for metric in ("accuracy_50", "accuracy_0"))
     assert any(one.values[metric] != other.values[metric] for metric in claim.TUNED)
     assert one.selection != other.selection
-    assert run("baseline", hp={}) == run("baseline", hp={"lr": 0.01})
+    assert run("baseline", hp={}) == run("baseline", hp={"lr": 0.1})
     assert set(claim.space()) == set(claim.CARD.arms)
 
 

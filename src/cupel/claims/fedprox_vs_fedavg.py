@@ -12,10 +12,13 @@ stragglers; `accuracy_90_digits` on the second set of clients.
 
 Read with it. Two ideas stand behind one name, so the arm `partial_work` has mu = 0 and keeps stragglers: what it gains
 over FedAvg is partial work, what FedProx gains over it is the proximal term. Without stragglers `partial_work` is
-FedAvg to the last bit. At 90 % the learning rate of each arm is tuned, by the mean of its validation accuracies on both
-sets of clients; at 50 % and 0 % every arm has the authors' rate for this data, 0.01. mu is 1 throughout, which the
-authors chose for synthetic(1, 1) and for digits. Their measure of heterogeneity alpha changes no label of the synthetic
-data (`cupel.tasks.data.federated_synthetic`).
+FedAvg to the last bit. At 90 % each arm's learning rate, and FedProx's mu, are tuned with as many trials, by the mean
+of the validation accuracies on both sets of clients. At 50 % and 0 % all arms have one rate, that of FedAvg without
+stragglers: at `full` the authors' 0.01; at `small`, with fewer and larger steps, 0.1, its best of 0.01 to 1 by
+validation on three trials that no verdict uses. On those, at 90 % and 0.1, validation accuracies on the synthetic
+clients were 0.71, 0.70, 0.70 and 0.63 at a mu of 0, 0.01, 0.1 and 1. Digits are shared out more evenly than two a
+client, as the authors have it. Their alpha changes no label of the synthetic data
+(`cupel.tasks.data.federated_synthetic`).
 """
 
 from __future__ import annotations
@@ -76,7 +79,7 @@ CARD = Claim(
         {
             "name": "stragglers_50",
             "kind": "quality",
-            "says": "With 50 % stragglers FedProx is at most 2 points below FedAvg, at the authors' learning rate.",
+            "says": "With 50 % stragglers FedProx is at most 2 points below FedAvg, at the rate that suits FedAvg.",
             "metric": "accuracy_50",
             "better": "higher",
             "sentence": "non-inferiority",
@@ -85,7 +88,7 @@ CARD = Claim(
         {
             "name": "stragglers_0",
             "kind": "quality",
-            "says": "Without stragglers FedProx is within 2 points of FedAvg, at the authors' learning rate.",
+            "says": "Without stragglers FedProx is within 2 points of FedAvg, at the rate that suits FedAvg.",
             "metric": "accuracy_0",
             "better": "higher",
             "sentence": "equivalence",
@@ -96,11 +99,11 @@ CARD = Claim(
     "(abstract on arXiv; 18.8 in the abstract of the proceedings), that is with 90 % stragglers on five data sets, of "
     "which one is synthetic(1, 1) (the latter two from memory, not checked against the paper).",
     kept="Synthetic(1, 1) of 30 clients, softmax regression, plain SGD, 10 clients a round, stragglers of 1 to E - 1 "
-    "passes drawn uniformly, averages weighted by samples, mu = 1, the authors' rate 0.01 among those tried.",
+    "passes drawn uniformly, averages weighted by samples, mu among 0.01, 0.1 and 1 (of the authors' four).",
     smaller="small: 30 rounds for 200, 10 passes for 20, batches of 20 for 10, clients of at most 250 samples. At any "
     "size the second set is handwritten digits of 8 x 8 pixels for MNIST, shared out to 30 clients by label.",
     arms={
-        "method": "FedProx: partial work is averaged, mu = 1",
+        "method": "FedProx: partial work is averaged, mu tuned",
         "baseline": "FedAvg: stragglers are dropped",
         "partial_work": "partial work is averaged, mu = 0",
     },
@@ -115,8 +118,7 @@ CARD = Claim(
         "batch": 40,
         "most_samples": 60,
         "concentration": 0.3,
-        "mu": 1.0,
-        "lr": 0.01,
+        "lr": 0.1,
     },
     small={
         "num_clients": 30,
@@ -126,8 +128,7 @@ CARD = Claim(
         "batch": 20,
         "most_samples": 250,
         "concentration": 0.3,
-        "mu": 1.0,
-        "lr": 0.01,
+        "lr": 0.1,
     },
     full={
         "num_clients": 30,
@@ -137,10 +138,9 @@ CARD = Claim(
         "batch": 10,
         "most_samples": 100000,
         "concentration": 0.3,
-        "mu": 1.0,
         "lr": 0.01,
     },
-    most_pairs={"small": 30, "full": 20},
+    most_pairs={"small": 20, "full": 20},
     memory_gib={"full": 2.0},
 )
 SETTINGS = {
@@ -151,7 +151,7 @@ SETTINGS = {
 }
 """For each metric the clients, and the share of stragglers."""
 TUNED = ("accuracy_90", "accuracy_90_digits")
-"""Metrics at a learning rate of each arm's own; the others are at the authors'."""
+"""Metrics at a learning rate of each arm's own; at the others all arms have the same."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,7 +197,7 @@ def task(sizes: Sizes, slot: Slot, rng: Seeds) -> Clients:
 
 
 def _arm(task: Clients, hp: Mapping[str, Any], rule: Callable[[float], Rule]) -> Outcome:
-    """Every metric of an arm, with its rule at its own learning rate and at the authors'."""
+    """Every metric of an arm, with its rule at its own learning rate or at that of all arms."""
     rates = {metric: float(hp.get("lr", task.sizes.lr)) if metric in TUNED else task.sizes.lr for metric in SETTINGS}
     found = {metric: task.train(metric, rule(rate)) for metric, rate in rates.items()}
     return Outcome(
@@ -207,10 +207,15 @@ def _arm(task: Clients, hp: Mapping[str, Any], rule: Callable[[float], Rule]) ->
     )
 
 
+def _kept(task: Clients, rate: float, mu: float) -> Rule:
+    """Partial work with a proximal term, whose step is solved where its gradient would overshoot."""
+    return fed_prox(rate, mu=mu, batch_size=task.sizes.batch, is_exact=rate * mu > 1.0)
+
+
 def method(task: Clients, slot: Slot, rng: Seeds, hp: Mapping[str, Any]) -> Outcome:
     """FedProx."""
     del slot, rng
-    return _arm(task, hp, lambda rate: fed_prox(rate, mu=task.sizes.mu, batch_size=task.sizes.batch))
+    return _arm(task, hp, lambda rate: _kept(task, rate, hp.get("mu", 1.0)))
 
 
 def baseline(task: Clients, slot: Slot, rng: Seeds, hp: Mapping[str, Any]) -> Outcome:
@@ -222,9 +227,13 @@ def baseline(task: Clients, slot: Slot, rng: Seeds, hp: Mapping[str, Any]) -> Ou
 def partial_work(task: Clients, slot: Slot, rng: Seeds, hp: Mapping[str, Any]) -> Outcome:
     """FedProx without its proximal term."""
     del slot, rng
-    return _arm(task, hp, lambda rate: fed_prox(rate, mu=0.0, batch_size=task.sizes.batch))
+    return _arm(task, hp, lambda rate: _kept(task, rate, 0.0))
 
 
 def space() -> dict[str, dict[str, tuple[float, ...]]]:
-    """The learning rate of each arm with 90 % stragglers, around the authors'."""
-    return {arm: {"lr": (0.003, 0.01, 0.03, 0.1, 0.3)} for arm in CARD.arms}
+    """The learning rate of each arm with 90 % stragglers, where each was seen to be best, and mu."""
+    return {
+        "method": {"lr": (0.03, 0.1, 0.3), "mu": (0.01, 0.1, 1.0)},
+        "baseline": {"lr": (0.003, 0.01, 0.03, 0.1)},
+        "partial_work": {"lr": (0.03, 0.1, 0.3)},
+    }

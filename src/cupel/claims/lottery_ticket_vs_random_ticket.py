@@ -48,7 +48,7 @@ CARD = Claim(
         {
             "name": "initial_weights_matter_at_the_papers_rate",
             "kind": "quality",
-            "says": "The same where every arm is trained at the paper's learning rate.",
+            "says": "At the paper's learning rate the ticket is more than a point above its mask with new weights.",
             "metric": "accuracy_paper_rate",
             "better": "higher",
             "bar": 0.01,
