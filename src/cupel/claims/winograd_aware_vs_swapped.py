@@ -124,27 +124,9 @@ CARD = Claim(
     varies=("split", "init", "order", "augmentation", "instance"),
     tags=("quantisation", "convolution", "training"),
     needs=("torch", "digits"),
-    tiny={"data": "digits", "train": 60, "valid": 30, "test": 60, "width": 4, "epochs": 2, "batch": 20, "channels": 8},
-    small={
-        "data": "digits",
-        "train": 900,
-        "valid": 300,
-        "test": 597,
-        "width": 16,
-        "epochs": 8,
-        "batch": 50,
-        "channels": 16,
-    },
-    full={
-        "data": "cifar10",
-        "train": 45000,
-        "valid": 5000,
-        "test": 10000,
-        "width": 0.5,
-        "epochs": 120,
-        "batch": 64,
-        "channels": 64,
-    },
+    tiny={"data": "digits", "train": 60, "valid": 30, "test": 60, "width": 4, "epochs": 2, "batch": 20},
+    small={"data": "digits", "train": 900, "valid": 300, "test": 597, "width": 16, "epochs": 8, "batch": 50},
+    full={"data": "cifar10", "train": 45000, "valid": 5000, "test": 10000, "width": 0.5, "epochs": 120, "batch": 64},
     most_pairs={"small": 20, "full": 5},
     memory_gib={"full": 12.0},
 )
@@ -180,39 +162,33 @@ def _trained(
     )
 
 
-def method(task: SmallImages | None, slot: Slot, rng: Seeds, hp: Mapping[str, Any]) -> Outcome:
+def method(task: SmallImages | None, _slot: Slot, _rng: Seeds, hp: Mapping[str, Any]) -> Outcome:
     """Learned F4."""
-    del slot, rng
     return _trained(task, hp, Winograd(tile=4, bits=BITS, is_learned=True), None)
 
 
-def baseline(task: SmallImages | None, slot: Slot, rng: Seeds, hp: Mapping[str, Any]) -> Outcome:
+def baseline(task: SmallImages | None, _slot: Slot, _rng: Seeds, hp: Mapping[str, Any]) -> Outcome:
     """Direct, then swapped to static F4."""
-    del slot, rng
     return _trained(task, hp, Direct(BITS), Winograd(tile=4, bits=BITS))
 
 
-def static(task: SmallImages | None, slot: Slot, rng: Seeds, hp: Mapping[str, Any]) -> Outcome:
+def static(task: SmallImages | None, _slot: Slot, _rng: Seeds, hp: Mapping[str, Any]) -> Outcome:
     """Static F4."""
-    del slot, rng
     return _trained(task, hp, Winograd(tile=4, bits=BITS), None)
 
 
-def static_f2(task: SmallImages | None, slot: Slot, rng: Seeds, hp: Mapping[str, Any]) -> Outcome:
+def static_f2(task: SmallImages | None, _slot: Slot, _rng: Seeds, hp: Mapping[str, Any]) -> Outcome:
     """Static F2."""
-    del slot, rng
     return _trained(task, hp, Winograd(tile=2, bits=BITS), None)
 
 
-def direct(task: SmallImages | None, slot: Slot, rng: Seeds, hp: Mapping[str, Any]) -> Outcome:
+def direct(task: SmallImages | None, _slot: Slot, _rng: Seeds, hp: Mapping[str, Any]) -> Outcome:
     """Direct convolutions."""
-    del slot, rng
     return _trained(task, hp, Direct(BITS), None)
 
 
-def swapped_by_position(task: SmallImages | None, slot: Slot, rng: Seeds, hp: Mapping[str, Any]) -> Outcome:
+def swapped_by_position(task: SmallImages | None, _slot: Slot, _rng: Seeds, hp: Mapping[str, Any]) -> Outcome:
     """Direct, then swapped to static F4 with a range for each position."""
-    del slot, rng
     return _trained(task, hp, Direct(BITS), Winograd(tile=4, bits=BITS, by_position=True))
 
 
@@ -229,12 +205,12 @@ class Instance:
     x_NCHW: Tensor
 
 
-def instance(sizes: Sizes, rng: Seeds) -> Instance:
+def instance(_sizes: Sizes, rng: Seeds) -> Instance:
     """A convolution of random channels, groups and padding, and an image of random sides."""
     numbers = np.random.default_rng(rng.seed("instance"))
     generator = torch.Generator().manual_seed(int(numbers.integers(2**31)))
     groups, padding = int(numbers.choice((1, 2))), int(numbers.choice((0, 1, 2)))
-    channels, filters = (2 * int(numbers.integers(sizes.channels // 2, sizes.channels)) for _ in range(2))
+    channels, filters = (2 * int(numbers.integers(4, 12)) for _ in range(2))
     conv = nn.utils.skip_init(nn.Conv2d, channels, filters, 3, padding=padding, groups=groups).double()
     for parameter in conv.parameters():
         nn.init.normal_(parameter, generator=generator)
