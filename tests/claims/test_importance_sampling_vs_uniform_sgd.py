@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from scipy.io import savemat
 
 torch = pytest.importorskip("torch", reason="these methods need torch")
 pytest.importorskip("sklearn", reason="digits come with scikit-learn")
@@ -99,6 +101,18 @@ def test_the_exact_statement_holds_on_random_instances_and_a_wrong_scale_is_foun
     assert float(sampler.probabilities.max() / sampler.probabilities.min()) > 10
     monkeypatch.setattr(type(sampler), "scales", torch.ones(16, dtype=torch.float64))
     assert claim.check(posed).metric("bias") > 0.01
+
+
+def test_the_code_of_full_runs_on_files_of_svhn(tmp_path, monkeypatch):
+    numbers = np.random.default_rng(0)
+    images, labels = numbers.integers(256, size=(32, 32, 3, 50), dtype=np.uint8), numbers.integers(1, 11, size=(50, 1))
+    savemat(tmp_path / "train_32x32.mat", {"X": images, "y": labels})
+    monkeypatch.setenv("CUPEL_SVHN", str(tmp_path))
+    sizes = {**claim.CARD.sizes("full"), "hidden": 16, "steps": 40, "batch": 8, "every": 10}
+    for arm in claim.CARD.arms:
+        found = run(arm, hp={}, **sizes)
+        assert math.isfinite(found.metric("loss"))
+    assert found.costs == {"steps": 40.0, "gradients": 320.0}
 
 
 def test_full_without_svhn_is_not_testable(monkeypatch):

@@ -13,6 +13,7 @@ from cupel.claims import winograd_aware_vs_swapped as claim
 from cupel.methods.winograd import Direct, QuantizedConv2d, Winograd, WinogradConv2d
 from cupel.run.slot import TorchSlot
 from cupel.spec.seeds import TrialSeeds
+from cupel.tasks.data.cifar10 import TEST, TRAIN
 
 SLOT = TorchSlot(device="cpu", settings={}, threads=1)
 HP = {"lr": 0.004}
@@ -93,6 +94,23 @@ def test_a_wrong_transform_is_found_out_by_the_exact_statement(monkeypatch):
     right = WinogradConv2d._square
     monkeypatch.setattr(WinogradConv2d, "_square", lambda self, name: right(self, name) * (1 + 1e-9))
     assert claim.check(posed).metric("relative_error") > 1e-10
+
+
+def test_the_code_of_full_runs_on_files_of_cifar10(tmp_path, monkeypatch):
+    records = torch.randint(256, (6, 4, 3073), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    records[:, :, 0] %= 10
+    for name, record in zip((*TRAIN, *TEST), records.numpy(), strict=True):
+        (tmp_path / name).write_bytes(record.tobytes())
+    monkeypatch.setenv("CUPEL_CIFAR10", str(tmp_path))
+    sizes = {**claim.CARD.sizes("full"), "valid": 4, "width": 0.0625, "epochs": 1}
+    rng, task = make(**sizes)
+    products = {}
+    for arm in ("method", "baseline"):
+        found = getattr(claim, arm)(task, SLOT, rng, {})
+        assert 0.0 <= found.metric("accuracy") <= 1.0
+        products[arm] = found.costs["products"]
+    assert products["method"] == products["baseline"]
+    assert products["method"] < claim.direct(task, SLOT, rng, {}).costs["products"] / 2
 
 
 def test_full_without_cifar10_is_not_testable(monkeypatch):
