@@ -290,7 +290,7 @@ def test_grids_ascend_and_every_hyperparameter_is_read(claim: Tried) -> None:
             is_scale = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
             assert len(set(values)) == len(values)
             assert not is_scale or list(values) == sorted(values), f"{arm}.{name} does not ascend: {values}"
-        assert claim.again(arm).read == set(grid), f"{arm} is tuned over what it does not read"
+        assert set(grid) <= claim.again(arm).read, f"{arm} is tuned over what it does not read"
 
 
 @every_claim_with("speed")
