@@ -9,8 +9,8 @@ digits: the step is exact, but not stable. So the condition of U is watched at e
 Frobenius norms, which is at most the condition number and at least a d-th of it; where it is too large, the singular
 values that stand out are set back to the middle one and V is stretched accordingly (of all rows at once, see
 `cupel.methods.lagging_rows`). A step that makes U singular is exact as well, since U is set back before V is divided
-by it. Products are computed in the dtype of V, and summed up from step to step in float64 whatever V is: that is where
-digits would be lost.
+by it. Where digits would be lost, float64 is used whatever the dtype of V is: for what is summed up from step to step,
+for U times rows of V, which are large where U is small, and for the inverse. All else is computed in the dtype of V.
 
 Paper to code: V `rows`, U `inner`, U^-1 `inverse`, Q `gram`; h `inputs`, Q h `gram_inputs`, U h `inner_inputs`, a
 `at_targets`, eta `learning_rate`. omega `common`, wbar `total`, for losses that see the outputs' sum, are of the
@@ -155,10 +155,10 @@ class FactoredWeight(nn.Module):
         """What inputs (M, d) meet, with targets at index (M, K). Cost: O(d^2 + K d) an example."""
         dtype = self.rows.rows.dtype
         h = inputs.to(dtype)
-        rows = self.rows.read(index.flatten()).to(dtype).view(*index.shape, h.shape[1])
+        rows = self.rows.read(index.flatten()).view(*index.shape, h.shape[1])
         inner_inputs = h @ self.inner.to(dtype).T
         common_inputs = h @ self.common.to(dtype)
-        at_targets = torch.bmm(rows, inner_inputs[:, :, None]).squeeze(2) + common_inputs[:, None]
+        at_targets = torch.bmm(rows.to(dtype), inner_inputs[:, :, None]).squeeze(2) + common_inputs[:, None]
         return Views(
             inputs=h,
             index=index,
@@ -172,9 +172,9 @@ class FactoredWeight(nn.Module):
 
     def descent(self, views: Views, slopes: OutputSlopes) -> Descent:
         """The gradient, from the derivatives by the outputs. Cost: O(d^2 + K d) an example."""
-        sparse = torch.bmm(slopes.at_targets[:, None, :], views.rows).squeeze(1)
-        dtype = sparse.dtype
-        pull = (sparse @ self.inner.to(dtype)).addr_(slopes.at_targets.sum(1), self.common.to(dtype))
+        dtype, at_targets = views.inputs.dtype, slopes.at_targets.double()
+        sparse = torch.bmm(at_targets[:, None, :], views.rows).squeeze(1)
+        pull = (sparse @ self.inner).addr_(at_targets.sum(1), self.common).to(dtype)
         by_inputs = torch.addcmul(pull, slopes.outward[:, None], views.gram_inputs)
         if slopes.level is not None:
             by_inputs.addr_(slopes.level, self.total.to(dtype))
