@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import multiprocessing
 import sys
 import time
 
+import psutil
 import pytest
 
 torch = pytest.importorskip("torch", reason="these methods need torch")
@@ -71,11 +72,11 @@ def wait(condition):
 
 
 def is_there(pid):
+    """Whether a process is at work; one that nobody has waited for yet is not."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
-    return True
 
 
 def sampler():
@@ -158,6 +159,27 @@ def test_an_error_in_the_training_ends_the_workers(users):
         raise ZeroDivisionError
     assert not any(is_there(pid) for pid in scoring.pids)
     assert scoring.notes == []
+
+
+def master_that_is_killed(users, pipe):
+    """A training that starts workers, says which, and then hangs."""
+    module, model, x, y = users
+    with ScoringWorkers(model, module.losses, data=(x, y), every=1, workers=Workers(num=2, start_method="fork")) as own:
+        pipe.send(own.pids)
+        time.sleep(PATIENCE_S)
+
+
+@FORK
+def test_workers_end_themselves_when_the_training_was_killed(users):
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+    master = context.Process(target=master_that_is_killed, args=(users, theirs))
+    master.start()
+    pids = ours.recv()
+    assert all(is_there(pid) for pid in pids)
+    master.kill()
+    master.join()
+    wait(lambda: not any(is_there(pid) for pid in pids))
 
 
 def test_what_cannot_be_done_is_refused_in_words(users):
