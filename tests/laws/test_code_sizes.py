@@ -1,6 +1,7 @@
 """Ceilings of the house style. An exception stands here with its reason, and the lists only shrink."""
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,7 +30,8 @@ def short(path: Path) -> str:
     return str(path.relative_to(ROOT / "src") if path.is_relative_to(ROOT / "src") else path.relative_to(ROOT))
 
 
-def functions(path: Path) -> Iterator[tuple[str, FunctionNode]]:
+@functools.cache
+def functions(path: Path) -> tuple[tuple[str, FunctionNode], ...]:
     """Each function of a file with a name that says where it is (`cupel/spec/job.py::Job.id`)."""
 
     def visit(node: ast.AST, prefix: str) -> Iterator[tuple[str, FunctionNode]]:
@@ -39,7 +41,7 @@ def functions(path: Path) -> Iterator[tuple[str, FunctionNode]]:
             named = isinstance(child, FunctionNode | ast.ClassDef)
             yield from visit(child, f"{prefix}{child.name}." if named else prefix)
 
-    yield from visit(ast.parse(path.read_text()), "")
+    return tuple(visit(ast.parse(path.read_text()), ""))
 
 
 def length(node: FunctionNode) -> int:
