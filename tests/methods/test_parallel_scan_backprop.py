@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason="these methods need torch")
 from torch import nn
 
 from cupel.methods.jacobian_scan import SCANS
-from cupel.methods.parallel_scan_backprop import chain_gradient, recurrent_gradient
+from cupel.methods.parallel_scan_backprop import chain_gradient, gradient_from_states, recurrent_gradient
 from cupel.spec.errors import UsageError
 
 DOUBLE = torch.float64
@@ -188,6 +188,19 @@ def test_a_cells_own_jacobian_is_used():
     assert not bool(recurrent_gradient(cell, inputs, state=normal(2, 4), loss=torch.sum).nodes[0].any())
 
 
+def test_states_of_a_fused_kernel_do_as_well():
+    with torch.random.fork_rng():
+        fused, cell = made(nn.RNN(3, 4)), nn.RNNCell(3, 4)
+    for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+        setattr(cell, name, getattr(fused, f"{name}_l0"))
+    inputs, loss = normal(11, 2, 3, seed=3), Readout(4)
+    outputs, _ = fused(inputs)
+    loss(outputs[-1]).backward()
+    states = torch.cat([torch.zeros(1, 2, 4, dtype=DOUBLE), outputs])
+    found = gradient_from_states(cell, inputs, states=states, loss=loss)
+    agree(found, [*fused.parameters(), *loss.parameters()])
+
+
 def test_the_parallel_part_is_parallel():
     """Beyond the forward pass, a cell is called as often whatever the number of time steps."""
     calls = []
@@ -217,7 +230,11 @@ def test_the_parallel_part_is_parallel():
         ),
         (
             lambda: recurrent_gradient(nn.RNNCell(3, 4), normal(0, 2, 3), state=normal(2, 4), loss=torch.sum),
-            "no time step",
+            "0 inputs and 1 states",
+        ),
+        (
+            lambda: gradient_from_states(cell_of(nn.RNNCell), normal(3, 2, 3), states=normal(4, 2, 4), loss=torch.sum),
+            "gave other values",
         ),
         (
             lambda: recurrent_gradient(

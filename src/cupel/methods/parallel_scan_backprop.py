@@ -155,20 +155,48 @@ def recurrent_gradient(
         >>> found.steps, tuple(cell.weight_hh.grad.shape), tuple(found.inputs.shape)
         (14, (12, 4), (100, 2, 1))
     """
-    num = len(inputs)
-    if num == 0:
-        raise UsageError("recurrent_gradient was called with inputs of no time step; expected (T, B, ...).")
-    first, sizes = _joined(state)
-    states = [first.detach()]
+    states = [state]
     with torch.no_grad():
         for each in inputs:
-            states.append(_joined(cell(each, _parted(states[-1], sizes)))[0])
-    before, after = torch.stack(states[:-1]).flatten(0, 1), torch.stack(states[1:]).flatten(0, 1)
+            states.append(cell(each, states[-1]))
+    return gradient_from_states(cell, inputs, states=states, loss=loss, scan=scan)
+
+
+def gradient_from_states(
+    cell: Callable[[Tensor, Any], Any],
+    inputs: Tensor,
+    *,
+    states: Sequence[State] | Tensor,
+    loss: Loss,
+    scan: Scan = "blelloch",
+) -> ScannedGradient:
+    """Gradients of a loss at the end of a recurrent cell's run whose states are known, as a fused kernel leaves them.
+
+    All but the forward pass of `recurrent_gradient`: nothing here waits for each of T time steps.
+
+    Args:
+        cell: as there; of an `nn.RNN` a cell that shares its weights.
+        inputs: (T, B, ...).
+        states: the first and those after each input, T + 1 in all; a tensor (T + 1, B, h), or one by one.
+        loss: as there.
+        scan: of `scan_jacobians`.
+
+    Raises:
+        UsageError: there is no input, states are not one more, the cell gives others, or the loss is no scalar.
+    """
+    num = len(inputs)
+    if num == 0 or len(states) != num + 1:
+        raise UsageError(
+            f"{num} inputs and {len(states)} states were given; expected at least one input, and one state more."
+        )
+    sizes = _joined(states[0])[1]
+    nodes = (states if isinstance(states, Tensor) else torch.stack([_joined(each)[0] for each in states])).detach()
+    before, after = nodes[:-1].flatten(0, 1), nodes[1:].flatten(0, 1)
     flat = inputs.detach().flatten(0, 1)
     flat.requires_grad_(flat.is_floating_point())
     again = _called_again(lambda now: _joined(cell(flat, _parted(now, sizes)))[0], before, after)
     jacobians = _state_jacobians(cell, flat.detach(), before=before, after=after, sizes=sizes)
-    value, last, of_loss = _loss_gradient(loss, states[-1], sizes)
+    value, last, of_loss = _loss_gradient(loss, nodes[-1], sizes)
     found = scan_jacobians(jacobians.view(num, *last.shape, -1), last, scan=scan)
     of_cell = _parameter_gradients(cell, again, found.gradients[1:].flatten(0, 1), also=flat)
     by_inputs = of_cell.pop()[1] if flat.requires_grad else None
