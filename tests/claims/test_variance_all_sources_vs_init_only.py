@@ -70,14 +70,14 @@ def test_the_error_is_right_on_the_average(monkeypatch, tmp_path) -> None:
         claim.DigitsPipeline, "measure", lambda _self, _, seeds: random.Random(seeds.seed("init")).gauss(50, 3)
     )
     found = []
-    for run in range(100):  # of several runs, as the error of the truth is one for all trials of a run
+    for run in range(200):  # of many runs, as the error of the truth is one for all trials of a run
         monkeypatch.setenv("CUPEL_CACHE", str(tmp_path / str(run)))
-        for number in range(4):
+        for number in range(2):
             rng = TrialSeeds(run, number, claim.CARD.varies)
             found.append(claim.method(claim.task(SIZES, SLOT, rng), SLOT, rng, {}).values["mse"])
-    error = np.reshape(found, (100, 4)).mean(axis=1).std() / 10
+    error = np.reshape(found, (200, 2)).mean(axis=1).std() / 200**0.5
     assert np.mean(found) == pytest.approx(9 / SIZES.k, abs=4 * error)
-    assert error < 0.6
+    assert error < 0.6  # without the variance taken off it would be 6
 
 
 def test_the_papers_factor_is_recomputed_from_its_hours() -> None:
