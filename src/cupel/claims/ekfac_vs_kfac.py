@@ -16,6 +16,10 @@ form, s + eps against lb la + eps; `kfac_pi` has the factored damping of K-FAC's
 clip of the step (1e-2; Ba, Grosse, Martens 2017) that the EKFAC paper does not have. The Fisher matrix is the empirical
 one, as in the authors' code. Every arm has a constant learning rate; it is tuned, with one thing more, by what is
 claimed, the training loss, on seeds that the verdict does not use.
+
+Tried while it was built, at `small`: without the clip, tuned alike, losses over 8 seeds were 1.02 (EKFAC) and 1.03
+(K-FAC), nearer to where both diverge; running averages of the factors changed little, on one seed. A rate that falls to
+0 without the clip, on one seed, gave EKFAC 0.95 and K-FAC 1.04; the card keeps the rate constant.
 """
 
 from __future__ import annotations
@@ -116,7 +120,7 @@ CARD = Claim(
     varies=("split", "init", "order"),
     tags=("optimizers", "second order"),
     needs=("torch", "digits"),
-    most_pairs={"small": 30, "full": 20},
+    most_pairs={"small": 60, "full": 20},
     tiny={"data": "digits", "train": 100, "valid": 50, "layers": "12-4", "batch": 25, "iterations": 6, "every": 3},
     small={
         "data": "digits", "train": 1500, "valid": 200, "layers": "100-50-25-6", "batch": 200, "iterations": 300,
