@@ -13,9 +13,9 @@ regressions with a condition number of 100, and of gradients counted while a net
 What a reader should know
     Fitting the validation set is the paper's demonstration, and no gain on images that no loss saw: that is a
     statement of its own, with a third set. The identity in the place of the inverse is a strong arm.
-    `nearer_in_direction` compares angles, since optimisers that rescale gradients take no other notice. By distance,
-    the identity scaled as well as it can be in hindsight is nearer than 5 or 20 terms at a condition of 100; by angle
-    20 terms were nearer in all of 100 problems, at a condition of 1,000 in 98.
+    `nearer_in_direction` compares angles, since optimisers that rescale gradients take no other notice. It holds of
+    most problems and not of all: 20 terms made the larger angle in 1 of 60. By distance, the identity scaled as well as
+    it can be in hindsight is nearer than 20 terms in most of them.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ CARD = Claim(
     small={"train": 100, "valid": 100, "hidden": 32, "layers": 1, "steps": 500, "every": 10, "terms": 5, "weights": 20},
     full={"train": 100, "valid": 100, "hidden": 1000, "layers": 2, "steps": 5000, "every": 10, "terms": 5,
         "weights": 200},
-    most_pairs={"small": 24, "full": 20},
+    most_pairs={"small": 16, "full": 20},
     memory_gib={"tiny": 0.5, "small": 0.6, "full": 2.0},
 )  # fmt: skip
 
