@@ -123,7 +123,7 @@ CARD = Claim(
         "max_resource": 64, "share": 0.0001, "drawn": 100_000, "patience": 1.0, "bracket": 256, "most_workers": 500,
         "lost_resource": 256, "lost_until": 2000,
     },
-    most_pairs={"small": 30},
+    most_pairs={"small": 60},
     memory_gib={"tiny": 0.3, "small": 0.5, "full": 0.5},
 )  # fmt: skip
 
