@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch", reason="these methods need torch")
 from torch import nn
 from torch.nn import functional
 
-from cupel.methods.sparse_targets import SparseTargetsLayer
+from cupel.methods.sparse_targets import MAX_CONDITION, SparseTargetsLayer
 from cupel.methods.spherical_losses import SphericalSoftmax, SquaredError, TaylorSoftmax, ZLoss
 from cupel.spec.errors import UsageError
 
@@ -175,14 +175,14 @@ def long_run(max_condition, *, dtype, updates=250, rate=0.3):
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.float64, 1e-13)], ids=str)
 def test_a_long_run_keeps_its_digits(dtype, tolerance):
-    layer, weight = long_run(4.0, dtype=dtype)
+    layer, weight = long_run(MAX_CONDITION, dtype=dtype)
     assert relative(layer.weight(), weight) < tolerance
     assert layer.num_stabilised > 5
     factors, wide = layer.factors, layer.weight().double()
     assert relative(factors.gram, wide.T @ wide) < 10 * tolerance
     assert relative(factors.total, wide.sum(0)) < 10 * tolerance
     assert relative(factors.inner @ factors.inverse, torch.eye(12)) < 10 * tolerance
-    assert float(torch.linalg.cond(factors.inner)) < 4.0 * 12
+    assert float(torch.linalg.cond(factors.inner)) < MAX_CONDITION * 12
 
 
 def test_without_setting_back_the_same_run_loses_all_digits():
@@ -315,7 +315,7 @@ def test_looking_at_a_loss_leaves_nothing_behind():
 
 
 def test_it_survives_a_checkpoint_a_copy_and_a_change_of_digits():
-    layer, _ = long_run(4.0, dtype=torch.float32, updates=60)
+    layer, _ = long_run(MAX_CONDITION, dtype=torch.float32, updates=60)
     assert layer.factors.rows.num_columns > 0  # rows that lag behind are part of the state
     other = SparseTargetsLayer(12, 300, initial=generator(), loss=SquaredError())
     other.load_state_dict(layer.state_dict())

@@ -14,9 +14,10 @@ What a reader should know
     Work grows from T B h^2 to T B h^3, so what is shown holds for narrow layers and few examples. The closed form of
     the Jacobian is used, as in the paper, but for `own_cell`. The fused kernel is cuDNN's on a GPU, and on a CPU
     torch's loop in C++ with its autograd. On one core of an EPYC (h = 20, T = 1000) nothing runs in parallel, and what
-    is gained is the cost of a thousand small calls: 3.8 times as fast going back with 2 examples, 2.9 with the forward
-    pass, 3.2 for the own cell, but 0.4 with 16 examples, where arithmetic counts. At `full` the same is asked of an
-    accelerator, for which the claim was made; a CPU is refused there. The paper's ratios are "up to".
+    is gained is the cost of a thousand small calls: two runs here gave 2.0 and 2.8 times the speed going back with 2
+    examples, 2.0 and 1.8 with the forward pass, 2.6 twice for the own cell, but 0.4 and 0.3 with 16 examples, where
+    arithmetic counts. At `full` the same is asked of an accelerator, for which the claim was made; a CPU is refused
+    there. The paper's ratios are "up to".
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from cupel.methods.spherical_losses import (
 from cupel.methods.target_places import first_weight, placed_targets
 from cupel.spec.errors import UsageError
 
-MAX_CONDITION = 4.0
+MAX_CONDITION = 2.0
 """Condition of U above which it is set back, where the user does not say; small enough that float32 loses nothing."""
 
 
