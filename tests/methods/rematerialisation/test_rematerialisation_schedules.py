@@ -13,7 +13,6 @@ from cupel.methods.rematerialisation.graph import OpGraph
 from cupel.methods.rematerialisation.schedule import Schedule, keep_all
 from cupel.methods.rematerialisation.segments import (
     best_segments,
-    crossing,
     even_cuts,
     greedy_cuts,
     leanest_segments,
@@ -126,7 +125,7 @@ def test_where_values_cross_a_cut_they_are_kept_or_made_again():
     # 0 -> 1 -> 2 -> 3, and 3 reads 0 too: a residual connection over 1 and 2; 4 the loss; backward reads everything
     needs = [[], [0], [1], [0, 2], [3], [3, 4], [2, 5], [1, 6], [0, 7]]
     graph = OpGraph([1.0] * 9, [1.0] * 9, needs, num_forward=5)
-    assert crossing(graph, 1) == {0, 1}
+    assert graph.crossing[1] == {0, 1}
     assert narrow_cuts(graph) == (0, 3)
     kept = segment_schedule(graph, [1])
     lean = segment_schedule(graph, [1], is_lean=True)

@@ -110,6 +110,15 @@ class OpGraph:
         """Cost of the forward pass."""
         return math.fsum(self.costs[: self.num_forward])
 
+    @cached_property
+    def crossing(self) -> tuple[frozenset[int], ...]:
+        """For each forward operation, the values made up to it that a forward operation after it reads."""
+        found, ahead = [], frozenset[int]()
+        for i in reversed(range(self.num_forward)):
+            found.append(ahead - frozenset(v for v in ahead if self.maker[v] > i))
+            ahead |= frozenset(self.needs[i])
+        return tuple(reversed(found))
+
     def bytes_of(self, values: Iterable[int]) -> float:
         """Bytes of some values together."""
         return math.fsum(self.sizes_bytes[v] for v in set(values))

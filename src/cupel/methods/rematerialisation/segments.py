@@ -20,17 +20,13 @@ from cupel.methods.rematerialisation.schedule import Schedule, keep_all
 
 GREEDY_STEPS = 24
 """Sizes of a segment in bytes that are tried."""
-
-
-def crossing(graph: OpGraph, cut: int) -> frozenset[int]:
-    """Values made up to the forward operation `cut` that a forward operation after it reads."""
-    ahead = range(cut + 1, graph.num_forward)
-    return frozenset(v for j in ahead for v in graph.needs[j] if graph.maker[v] <= cut)
+MOST_SEGMENTS = 48
+"""Numbers of segments that are tried: 2 to this one, as far as there are operations."""
 
 
 def narrow_cuts(graph: OpGraph) -> tuple[int, ...]:
     """Forward operations after which nothing is read but what they made: articulation points of the graph."""
-    return tuple(cut for cut in range(graph.num_forward - 1) if {graph.maker[v] for v in crossing(graph, cut)} == {cut})
+    return tuple(cut for cut in range(graph.num_forward - 1) if {graph.maker[v] for v in graph.crossing[cut]} == {cut})
 
 
 def segment_schedule(graph: OpGraph, cuts: Iterable[int], *, is_lean: bool = False, name: str = "segments") -> Schedule:
@@ -47,7 +43,7 @@ def segment_schedule(graph: OpGraph, cuts: Iterable[int], *, is_lean: bool = Fal
     """
     ends = sorted({cut for cut in cuts if 0 <= cut < graph.num_forward - 1})
     segment = [sum(cut < i for cut in ends) for i in range(graph.num_forward)]
-    kept = {v for cut in ends for v in (graph.makes[cut] if is_lean else crossing(graph, cut))}
+    kept = {v for cut in ends for v in (graph.makes[cut] if is_lean else graph.crossing[cut])}
     order, current = list(range(graph.num_forward)), len(ends)
     forward = {v for i in order for v in graph.makes[i]}
     held = kept | {v for i in order if segment[i] == current for v in graph.makes[i]}
@@ -86,7 +82,7 @@ def greedy_cuts(graph: OpGraph, ends: Sequence[int], most_bytes: float) -> list[
 
 
 def segment_schedules(graph: OpGraph) -> Iterator[Schedule]:
-    """The whole family: every number of segments, every size in bytes of a grid, in each of the ways to cut and keep.
+    """The whole family: numbers of segments up to 48 and sizes in bytes of a grid, in each way to cut and to keep.
 
     Cost: some hundred schedules, each about as long to make as a pass over the edges per operation.
     """
@@ -95,7 +91,7 @@ def segment_schedules(graph: OpGraph) -> Iterator[Schedule]:
     sizes = [total * 0.75**k for k in range(1, GREEDY_STEPS + 1)]
     seen: set[tuple[tuple[int, ...], bool]] = set()
     for ends in (range(graph.num_forward), narrow_cuts(graph)):
-        even = [("segments", even_cuts(ends, num)) for num in range(2, len(ends) + 1)]
+        even = [("segments", even_cuts(ends, num)) for num in range(2, min(len(ends), MOST_SEGMENTS) + 1)]
         greedy = [("greedy segments", greedy_cuts(graph, ends, size)) for size in sizes]
         for (name, cuts), is_lean in ((found, lean) for found in (*even, *greedy) for lean in (False, True)):
             key = (tuple(sorted(set(cuts))), is_lean)

@@ -97,9 +97,15 @@ class _Joining:
         self.last_reader = {s: i for i, kernel in enumerate(kernels.kernels) for s in kernel.reads}
         self.results = frozenset(s for s in kernels.outputs if s is not None)
         self.num_forward = kernels.num_forward
+        self._found: dict[tuple[int, int], Unit] = {}
 
     def unit(self, start: int, end: int) -> Unit:
         """The unit of the kernels from `start` up to and without `end`."""
+        if (start, end) not in self._found:
+            self._found[start, end] = self._unit(start, end)
+        return self._found[start, end]
+
+    def _unit(self, start: int, end: int) -> Unit:
         run, bytes_of = self.kernels.kernels[start:end], self.kernels.num_bytes
         made = {s for kernel in run for s in kernel.makes.values()} - self.results
         leaves = frozenset(s for s in made if self.last_reader.get(s, -1) >= end)
