@@ -172,7 +172,7 @@ def make_claim_plan(request: ClaimRequest, catalog: Catalog) -> ClaimPlan:
         SettingError: a value that a setting does not take.
         NothingToRunError: everything is skipped; the message says why.
     """
-    size = _size(request.size)
+    size = _size(request, catalog)
     asked = list(_entries(request.names, catalog))
     _check_filters(request, [entry for entry, _ in asked])
     texts = split_settings(request.settings)
@@ -204,10 +204,16 @@ def make_claim_plan(request: ClaimRequest, catalog: Catalog) -> ClaimPlan:
     )
 
 
-def _size(asked: str) -> str:
+def _size(request: ClaimRequest, catalog: Catalog) -> str:
+    """The size that was asked, else the one that a suite asks for, else small."""
+    asked = request.size
     if asked not in ("auto", *SIZES):
         raise UnknownNameError("size", asked, ("auto", *SIZES))
-    return "small" if asked == "auto" else asked
+    found = [catalog.find(name) for name in request.names]
+    sizes = {suite.size for suite in found if isinstance(suite, Suite) and suite.size}
+    if asked != "auto":
+        return asked
+    return sizes.pop() if len(sizes) == 1 else "small"
 
 
 def _entries(names: Iterable[str], catalog: Catalog) -> Iterable[tuple[ClaimEntry, Mapping[str, Scalar]]]:

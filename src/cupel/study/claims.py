@@ -8,9 +8,11 @@ pairs take all arms, so that ablations have numbers, too; later ones only the ar
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol, TypeAlias
 
 from cupel.ledger.claim_log import CellRecords, missing_metric
@@ -30,6 +32,8 @@ from cupel.study.claim_tuning import ClaimTuning
 FIRST_PAIRS = 5
 """Pairs of the first round: fewer say nothing of the spread. All arms take part in them."""
 INSTANCES_AT_ONCE = 20
+SLICE_S = 60.0
+"""Seconds after which a round gives way where other claims wait; what it has not begun is done in its next."""
 BROKEN = 3
 """An arm whose first trials all failed, so many of them, is not tried further."""
 VARIED = 10
@@ -105,31 +109,31 @@ class ClaimsStudy:
     def run(self, back_ends: BackEnds) -> Iterator[Told]:
         """All rounds, to the end."""
         started = self._now_s()
-        budget_s = self._plan.request.budget_s
-        if budget_s is not None:
-            back_ends = _until(back_ends, lambda: self._now_s() - started < budget_s)
         spent = [0.0] * len(self._claims)
         self._log.write("asked", t=time.time())
         while not self._stop.is_asked:
-            elapsed = self._now_s() - started
             waiting = [k for k, claim in enumerate(self._claims) if claim.is_open]
-            fitting = [k for k in waiting if self._fits(self._claims[k], elapsed)]
+            fitting = [k for k in waiting if self._has_time(self._claims[k], started)]
             if not fitting:
                 if waiting:
                     yield Decided(f"The budget of {format_duration(self._plan.request.budget_s or 0)} is spent.")
                 break
             k = min(fitting, key=lambda index: spent[index])
             before = self._now_s()
-            yield from self._claims[k].round(back_ends, self._stop)
-            took = self._now_s() - before
-            spent[k] += took
-            self._claims[k].last_s = took
+            slice_s = math.inf if len(waiting) == 1 else SLICE_S
+            may_start = partial(self._may_start, self._claims[k], started, before + slice_s)
+            yield from self._claims[k].round(_until(back_ends, may_start), self._stop)
+            spent[k] += self._now_s() - before
         reason = "interrupted" if self._stop.is_asked else "done"
         self._log.write("finished", reason=reason, elapsed_s=round(self._now_s() - started, 3))
 
-    def _fits(self, claim: ClaimStudy, elapsed_s: float) -> bool:
+    def _may_start(self, claim: ClaimStudy, started: float, slice_end: float) -> bool:
+        return self._now_s() < slice_end and self._has_time(claim, started)
+
+    def _has_time(self, claim: ClaimStudy, started: float) -> bool:
+        """Whether another trial of a claim is expected to end within the budget."""
         budget_s = self._plan.request.budget_s
-        return budget_s is None or elapsed_s + claim.last_s <= budget_s
+        return budget_s is None or self._now_s() - started + claim.trial_s <= budget_s
 
 
 def _until(back_ends: BackEnds, may_start: Callable[[], bool]) -> BackEnds:
@@ -168,7 +172,12 @@ class ClaimStudy:
         self._broken = ""
         self._is_varied = not plan.request.variance
         self._judged: tuple[tuple[int, ...], dict[str, Judgement]] = ((), {})
-        self.last_s = 0.0
+
+    @property
+    def trial_s(self) -> float:
+        """Wall seconds of a trial, as far as is known."""
+        num = len(self._records.trials) + len(self._records.rates)
+        return self._records.spent_s / num if num else 0.0
 
     @property
     def judgements(self) -> dict[str, Judgement]:
@@ -207,8 +216,8 @@ class ClaimStudy:
         elif kind == "exact":
             done = len(self._records.instances(chosen[0].metric))
             most = limit_of(self._cell.card, chosen[0], self._cell.job.size, None)
-            jobs = [self._cell.instance(k) for k in range(done, min(most, done + INSTANCES_AT_ONCE))]
-            yield from self._do(jobs, back_ends.trials, chosen)
+            asked = [self._cell.instance(k) for k in range(done, min(most, done + INSTANCES_AT_ONCE))]
+            yield from self._do(self._not_done(asked), back_ends.trials, chosen)
         else:
             yield from self._do([self._cell.recompute()], back_ends.trials, chosen)
         yield from self._looks(chosen)
@@ -301,8 +310,8 @@ class ClaimStudy:
     def _vary(self, trials: Trials) -> Iterator[Told]:
         """Trials of the defended arm in which one source of variation varies alone."""
         paired = [said for said in self._cell.card.said if said.kind in PAIRED]
-        self._is_varied = True
         if not paired:
+            self._is_varied = True
             return
         arm = paired[0].arms[0]
         sources = [source for source in self._cell.card.varies if source != "hpo"]
@@ -311,7 +320,11 @@ class ClaimStudy:
             for source in sources
             for index in range(VARIED)
         ]
-        known = self._records.trials
-        todo = [job for job in jobs if ("trial", job.stream, arm, job.launch) not in {key[:4] for key in known}]
+        todo = self._not_done(jobs)
         yield Decided(f"{self._cell.label}: {len(todo)} trials for the share of {', '.join(sources)}.")
         yield from self._do(todo, trials, paired[:1])
+        self._is_varied = not self._not_done(jobs)
+
+    def _not_done(self, jobs: Sequence[Job]) -> list[Job]:
+        known = {key[:4] for key in self._records.trials}
+        return [job for job in jobs if (job.kind, job.stream, job.arm, job.launch) not in known]
