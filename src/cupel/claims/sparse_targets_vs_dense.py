@@ -12,7 +12,7 @@ over `exact_updates` updates at a rate of 0.3. `runaway`: the weight's error whe
 What a reader should know
     The bar of the speed is 0.5 D / (4 d) - 1 for the D and d of `small` and `full`, the paper's typical ones; at `tiny`
     it means nothing. Timed are loss, gradient and update in squared error, the loss that makes the factors drift, with
-    what sets them right. On a busy core of an EPYC a run gave 66 (51 to 83) times the speed of three dense products in
+    what sets them right. On a busy core of an EPYC two runs gave 66 and 63 times the speed of three dense products in
     place; D / 4d is 98. With d = 256, m = 64 it was some 79 of 195, with d = 128, m = 32 57 to 75 of 391, less than
     half: there some 150 small operations cost more than the arithmetic does.
     Ranks are no claim of the paper: what is exactness worth against the usual approximations? Their losses have no
