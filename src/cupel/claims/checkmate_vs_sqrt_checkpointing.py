@@ -118,7 +118,7 @@ CARD = Claim(
     "pixels; the solver's nodes are more, and the networks are random in place of VGG19, MobileNet and U-Net.",
     tags=("memory", "systems", "simulated"),
     needs=("torch",),
-    most_pairs={"tiny": 4, "small": 30, "full": 30},
+    most_pairs={"tiny": 4, "small": 120, "full": 30},
     instances={"tiny": 3, "small": 60, "full": 100},
     memory_gib={"tiny": 0.5, "small": 1.0, "full": 4.0},
     tiny={"blocks": 4, "pixels": 16, "nodes": 4, "values": 6},
