@@ -10,6 +10,7 @@ context does not survive a fork, it does one trial itself and ends.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -19,8 +20,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cupel.run.parent import die_with_parent
-from cupel.run.trial_worker import timed_trial
-from cupel.run.worker import load_entry
+from cupel.run.trial_worker import load_claim, timed_trial
 from cupel.spec.job import Job
 
 MOST_BYTES = 60_000
@@ -51,7 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if job.source not in known:
             known.add(job.source)
             with contextlib.suppress(BaseException):  # the trial fails likewise and says so
-                load_entry(job)
+                load_claim(job)
+            gc.freeze()  # a collection in a child would touch, and so copy, every page that holds an object
         _serve(answers, job, log)
     return 0
 

@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from cupel.run.worker import explain_failure, load_entry, make_slot
 from cupel.spec.entry import ClaimEntry
 from cupel.spec.errors import CupelError, MissingExtraError, UnsupportedError, UsageError
-from cupel.spec.job import Job
+from cupel.spec.job import Job, digest_text
 from cupel.spec.outcome import Outcome
 from cupel.spec.seeds import Seeds, TrialSeeds
+
+_LOADED: dict[tuple[str, str], tuple[ClaimEntry, ModuleType]] = {}
+"""Claims that this process has loaded, by file and digest; a process forked from it need not load them again."""
+
+
+def load_claim(job: Job) -> tuple[ClaimEntry, ModuleType]:
+    """The card and module of a job's claim, loaded once in a process and those forked from it.
+
+    Raises:
+        CupelError: the job's file is no claim, or changed since the run was planned.
+    """
+    known = _LOADED.get((job.source, job.digest))
+    if known is not None and digest_text(Path(job.source).read_text(encoding="utf-8")) == job.digest:
+        return known
+    entry, module = load_entry(job)
+    if not isinstance(entry, ClaimEntry):
+        raise CupelError(f"{job.source} is a {entry.kind}; expected a claim.")
+    _LOADED[job.source, job.digest] = entry, module
+    return entry, module
 
 
 def trial_seeds(job: Job, varies: tuple[str, ...]) -> Seeds:
@@ -29,9 +49,7 @@ def do_trial(job: Job) -> Outcome:
         CupelError: the job's file is no claim, or changed since the run was planned.
         Exception: whatever the claim's own code raises.
     """
-    entry, module = load_entry(job)
-    if not isinstance(entry, ClaimEntry):
-        raise CupelError(f"{job.source} is a {entry.kind}; expected a claim.")
+    entry, module = load_claim(job)
     try:
         return checked_outcome(job, _found(job, module, entry))
     except (UnsupportedError, MissingExtraError) as error:
@@ -69,7 +87,7 @@ def checked_outcome(job: Job, found: Any) -> Outcome:
 
 def claim_space(job: Job) -> dict[str, Any]:
     """What a claim's arms may be tuned over; empty where its module has no `space`."""
-    _, module = load_entry(job)
+    _, module = load_claim(job)
     return dict(module.space()) if hasattr(module, "space") else {}
 
 
