@@ -42,6 +42,21 @@ def test_same_seeds_same_numbers_and_other_instances_others():
     assert outcome("method", 0).values != outcome("method", 1).values
 
 
+@pytest.mark.parametrize("trial", range(2))
+def test_timed_arms_train_the_same_network_within_the_same_bytes(trial):
+    state = torch.get_rng_state()
+    rng = Seeds(trial)
+    steps = [
+        getattr(claim, f"{arm}_step")(claim.task(SIZES, SLOT, rng), SLOT, rng, {}) for arm in ("method", "baseline")
+    ]
+    method, again, baseline = steps[0](), steps[0](), steps[1]()
+    assert method.items == baseline.items == SIZES.images
+    assert torch.equal(method.loss, baseline.loss)
+    assert torch.equal(method.loss, again.loss)
+    assert float(method.loss) > 0.0
+    assert torch.equal(state, torch.get_rng_state())
+
+
 def test_an_instance_holds_and_a_wrong_optimum_would_show(monkeypatch):
     instance = claim.instance(SIZES, Seeds(0).child("instance", 0))
     found = claim.check(instance).values

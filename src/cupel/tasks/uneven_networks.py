@@ -138,14 +138,14 @@ class UnevenNetwork(nn.Module):
 
 
 def random_step(seed: int) -> tuple[StepGraph, list[list[int]], list[float]]:
-    """A step of at most seven operations of any shape, small enough to search through whole.
+    """A step of at most six operations of any shape, small enough to search through whole.
 
     Returns:
         The operations, the values that each makes (none, one or two), and the scratch memory of each.
     """
     rng = np.random.default_rng(seed)
     graph, makes = StepGraph(), list[list[int]]()
-    for i in range(int(rng.integers(4, 8))):
+    for i in range(int(rng.integers(4, 7))):
         num = len(graph.sizes_bytes)
         graph.needs.append(sorted({int(v) for v in rng.integers(0, num, size=rng.integers(1, 4))}) if num else [])
         makes.append(list(range(num, num + int(rng.choice((0, 1, 1, 2)) if i > 1 else 1))))
