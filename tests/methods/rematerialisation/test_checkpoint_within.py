@@ -24,8 +24,8 @@ class Skipping(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.enter, self.wide = nn.Linear(6, 24), nn.Linear(24, 24)
-        self.back, self.drop = nn.Linear(24, 6), nn.Dropout(0.1)
+        self.enter, self.wide = nn.Linear(6, 12), nn.Linear(12, 12)
+        self.back, self.drop = nn.Linear(12, 6), nn.Dropout(0.1)
 
     def forward(self, x):
         x = x + self.back(torch.tanh(self.wide(torch.tanh(self.enter(x)))))

@@ -99,14 +99,14 @@ def checkpoint_within(
     Example:
         >>> import torch
         >>> from cupel.methods.rematerialisation import checkpoint_within
-        >>> model = torch.nn.Sequential(*[m for _ in range(3) for m in (torch.nn.Linear(8, 8), torch.nn.Tanh())])
+        >>> model = torch.nn.Sequential(*[m for _ in range(2) for m in (torch.nn.Linear(8, 8), torch.nn.Tanh())])
         >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         >>> x, y = torch.ones(32, 8), torch.zeros(32, 8)
         >>> mse = lambda model, x, y: (model(x) - y).square().mean()
-        >>> step = checkpoint_within(model, mse, inputs=[x, y], budget_bytes=4500)  # autograd: 6.1 kB
+        >>> step = checkpoint_within(model, mse, inputs=[x, y], budget_bytes=4200)  # autograd: 5.1 kB
         >>> loss = step.backward(x, y)
         >>> optimizer.step()
-        >>> step.schedule.peak_bytes <= 4500, 0 < step.schedule.extra_cost < 0.3
+        >>> step.schedule.peak_bytes <= 4200, 0 < step.schedule.extra_cost < 0.3
         (True, True)
     """
     step = TrainingStep(model, loss, inputs)
