@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -108,14 +108,14 @@ def _task(rng: cupel.spec.Seeds) -> float:
     return random.Random(rng.seed("split")).gauss(0, 1)
 
 
-def _arm(name: str):  # noqa: ANN202
+def _arm(name: str) -> Callable[[float, cupel.spec.Seeds], float]:
     def method(task: float, rng: cupel.spec.Seeds) -> float:
         return task + random.Random(rng.seed(name)).gauss(0, 0.5)
 
     return method
 
 
-def _normal(effect: float):  # noqa: ANN202
+def _normal(effect: float) -> Callable[[None, cupel.spec.Seeds], float]:
     def method(task: None, rng: cupel.spec.Seeds) -> float:
         del task
         return effect + random.Random(rng.seed("x", str(effect))).gauss(0, 0.5**0.5)

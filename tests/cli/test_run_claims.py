@@ -165,6 +165,20 @@ def test_a_counter_example_refutes(claim, capsys):
     assert "counter-example" in document["verdicts"][1]["reason"]
 
 
+def test_nothing_testable_has_an_exit_code_of_its_own(claim, capsys):
+    body = """
+        def method(task, slot, rng, hp):
+            return Outcome.not_testable("this needs a mainframe")
+
+        def check(x):
+            return Outcome.not_testable("so does this")
+    """
+    code, document = run(capsys, claim(body))
+    assert code == 4
+    assert {verdict["verdict"] for verdict in document["verdicts"]} == {"not testable"}
+    assert "mainframe" in document["verdicts"][0]["reason"]
+
+
 def test_arms_are_tuned_alike(claim, capsys):
     body = """
         def space():

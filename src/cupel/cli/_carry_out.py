@@ -48,7 +48,7 @@ def carry_out(plan: Plan, folder: RunFolder, args: argparse.Namespace, resumed: 
     finished: Finished | None = None
     with folder.locked(), stop.listening(), contextlib.ExitStack() as stack:
         if resumed is not None:
-            _note_resume(folder, resumed)
+            note_resume(folder, resumed)
         if plan.reference and "reference" not in folder.asked:
             # kept with the run: a reference that changes or goes away leaves its score alone
             folder.note(reference=dataclasses.asdict(find_reference(plan.reference)))
@@ -66,7 +66,12 @@ def carry_out(plan: Plan, folder: RunFolder, args: argparse.Namespace, resumed: 
         return conclude(folder, args, finished)
 
 
-def _note_resume(folder: RunFolder, resumed: Mapping[str, Any]) -> None:
+def note_resume(folder: RunFolder, resumed: Mapping[str, Any]) -> None:
+    """Keep in the folder that the run is gone on with.
+
+    Raises:
+        RunFolderError: the folder cannot be written.
+    """
     try:
         folder.note(resumed=[*folder.asked.get("resumed", []), resumed])
     except OSError as error:

@@ -7,14 +7,16 @@ import contextlib
 import os
 import sys
 import time
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import cupel
+from cupel.cli._carry_out import note_resume
 from cupel.cli._page import write_page
+from cupel.cli._resumed import differences_since, refuse_differences
 from cupel.ledger.claim_log import ClaimLog, read_claims
 from cupel.ledger.run_folder import RunFolder
-from cupel.measure.machine import describe_machine, same_machine
+from cupel.measure.machine import describe_machine
 from cupel.report import json as strict_json
 from cupel.report.claims_document import build_claims_document, exit_code
 from cupel.report.claims_text import ClaimsLive, show_claims
@@ -24,13 +26,11 @@ from cupel.run.code import code_digest
 from cupel.run.stop import Stop
 from cupel.run.trial_pool import TrialPool
 from cupel.spec.catalog import Catalog
-from cupel.spec.errors import CupelError, RunFolderError, UsageError
-from cupel.spec.read_entry import read_entry
+from cupel.spec.errors import RunFolderError, UsageError
 from cupel.spec.units import format_duration
 from cupel.study.claims import BackEnds, ClaimsStudy
 
 INTERRUPTED = 130
-NOTHING_RAN = 4
 
 
 def run_claims(request: ClaimRequest, catalog: Catalog, args: argparse.Namespace) -> int:
@@ -67,14 +67,27 @@ def _show_plan(plan: ClaimPlan) -> int:
     return 0
 
 
-def carry_out_claims(plan: ClaimPlan, folder: RunFolder, args: argparse.Namespace) -> int:
+def carry_out_claims(
+    plan: ClaimPlan, folder: RunFolder, args: argparse.Namespace, resumed: Mapping[str, Any] | None = None
+) -> int:
     """Try what the folder lacks, then report.
 
+    Args:
+        plan: what the run is to do.
+        folder: the run.
+        args: how the result is shown.
+        resumed: when a run is gone on with: time, machine, and what differs from its start.
+
     Returns:
-        The exit code: 130 where the user stopped it, 3 where a headline is contradicted, 1 where a claim failed.
+        The exit code: 130 where the user stopped it, else that of the document.
+
+    Raises:
+        RunFolderError: the records cannot be written.
     """
     stop = Stop()
     with folder.locked(), stop.listening():
+        if resumed is not None:
+            note_resume(folder, resumed)
         try:
             _try(plan, folder, stop)
         except OSError as error:
@@ -133,34 +146,13 @@ def resume_claims(folder: RunFolder, args: argparse.Namespace) -> int:
         plan = ClaimPlan.from_dict(folder.asked["plan"])
     except (KeyError, TypeError) as error:
         raise RunFolderError(f"{folder.path / 'run.json'} lacks {error}; expected a file of cupel run.") from error
-    differences = _differences(folder, plan)
-    if differences and not args.anyway:
-        raise RunFolderError(
-            f"{folder.path} was started otherwise: {'; '.join(differences)}. Its trials could not be taken together. "
-            "Start a new run, or say --anyway."
-        )
-    for difference in differences:
-        print(f"note: resumed although {difference}", file=sys.stderr)
+    differences = differences_since(folder, [(cell.label, cell.job) for cell in plan.cells])
+    refuse_differences(folder, differences, "trials", is_forced=args.anyway)
     past: list[Any] = list(folder.asked.get("resumed", []))
-    folder.note(resumed=[*past, {"t": time.time(), "differences": differences}])
+    folder.note(
+        resumed=[*past, {"t": time.time(), "machine": describe_machine().get("label"), "differences": differences}]
+    )
     return carry_out_claims(plan, folder, args)
-
-
-def _differences(folder: RunFolder, plan: ClaimPlan) -> list[str]:
-    """What is not as it was when the run started."""
-    found = same_machine(folder.asked["machine"], describe_machine())
-    if folder.asked.get("code") != code_digest():
-        found.append(f"the code of cupel differs (version {folder.asked.get('cupel')})")
-    for cell in plan.cells:
-        try:
-            digest = read_entry(Path(cell.job.source)).digest
-        except CupelError as error:
-            raise RunFolderError(f"{cell.label} cannot be resumed: {error}") from error
-        if digest != cell.job.digest:
-            raise RunFolderError(
-                f"{cell.job.source} changed since this run was started; start a new one with cupel run {cell.job.stem}."
-            )
-    return found
 
 
 def workers_of(asked: int | None, device: str, threads: int) -> int:

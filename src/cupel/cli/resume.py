@@ -7,12 +7,12 @@ taken together; `--anyway` does it nevertheless, and the run says so.
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from pathlib import Path
 
 from cupel.cli._carry_out import add_output_arguments, carry_out
 from cupel.cli._claims import resume_claims
+from cupel.cli._resumed import differences_since, refuse_differences
 from cupel.cli._tuning import carry_out_tuning, script_digest, script_of
 from cupel.cli._tuning_repeats import carry_out_repeats
 from cupel.ledger.run_folder import RunFolder
@@ -20,10 +20,8 @@ from cupel.measure.machine import describe_machine, same_machine
 from cupel.report.claims_document import is_claims
 from cupel.report.repeats_document import is_repeats
 from cupel.report.tuning_document import is_tuning
-from cupel.run.code import code_digest
 from cupel.run.plan import Plan
-from cupel.spec.errors import CupelError, RunFolderError
-from cupel.spec.read_entry import read_entry
+from cupel.spec.errors import RunFolderError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,15 +43,8 @@ def main(args: argparse.Namespace) -> int:
         plan = Plan.from_dict(folder.asked["plan"])
     except (KeyError, TypeError) as error:
         raise RunFolderError(f"{args.run / 'run.json'} lacks {error}; expected a file written by cupel run.") from error
-    differences = _differences(folder, plan)
-    if differences and not args.anyway:
-        listed = "; ".join(differences)
-        raise RunFolderError(
-            f"{args.run} was started otherwise: {listed}. Its launches could not be taken together. "
-            "Start a new run, or say --anyway."
-        )
-    for difference in differences:
-        print(f"note: resumed although {difference}", file=sys.stderr)
+    differences = differences_since(folder, [(cell.label, cell.job) for cell in plan.cells])
+    refuse_differences(folder, differences, "launches", is_forced=args.anyway)
     resumed = {"t": time.time(), "machine": describe_machine().get("label"), "differences": differences}
     return carry_out(plan, folder, args, resumed)
 
@@ -64,29 +55,5 @@ def _resume_tuning(folder: RunFolder, args: argparse.Namespace) -> int:
     found = same_machine(folder.asked["machine"], describe_machine())
     if folder.asked.get("script_digest") != script_digest(script):
         found.append(f"the script {script} changed")
-    if found and not args.anyway:
-        raise RunFolderError(
-            f"{args.run} was started otherwise: {'; '.join(found)}. Its trials could not be taken together. Start a "
-            "new run, or say --anyway."
-        )
-    for difference in found:
-        print(f"note: resumed although {difference}", file=sys.stderr)
+    refuse_differences(folder, found, "trials", is_forced=args.anyway)
     return (carry_out_repeats if is_repeats(folder) else carry_out_tuning)(folder, as_json=args.json)
-
-
-def _differences(folder: RunFolder, plan: Plan) -> list[str]:
-    """What is not as it was when the run started."""
-    found = same_machine(folder.asked["machine"], describe_machine())
-    if folder.asked.get("code") != code_digest():
-        found.append(f"the code of cupel differs (version {folder.asked.get('cupel')})")
-    for cell in plan.cells:
-        try:
-            digest = read_entry(Path(cell.job.source)).digest
-        except CupelError as error:
-            raise RunFolderError(f"{cell.label} cannot be resumed: {error}") from error
-        if digest != cell.job.digest:
-            text = (
-                f"{cell.job.source} changed since this run was started; start a new one with cupel run {cell.job.stem}."
-            )
-            raise RunFolderError(text)
-    return found

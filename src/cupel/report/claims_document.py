@@ -18,7 +18,7 @@ warnings        code, text
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from cupel.ledger.claim_log import NAME, CellRecords, read_claims
@@ -31,12 +31,12 @@ from cupel.report.statement_words import what_counts
 from cupel.spec.claim import Claim
 from cupel.spec.errors import RunFolderError
 from cupel.spec.job import Job
-from cupel.spec.statement import PAIRED, WITH_ARMS, Statement
+from cupel.spec.statement import WITH_ARMS, Statement
 from cupel.stats.judge import LEVEL, Judgement
 from cupel.stats.judge_claim import judge_claim
 
 SCHEMA = 1
-CONTRADICTED = 3
+CONTRADICTED, NOT_TESTABLE = 3, 4
 
 
 def is_claims(folder: RunFolder) -> bool:
@@ -108,11 +108,13 @@ def _read(folder: RunFolder, jobs: Mapping[str, Job]) -> dict[str, CellRecords]:
 
 
 def exit_code(document: Mapping[str, Any]) -> int:
-    """1 where a claim could not be tried, 3 where a headline is contradicted, else 0."""
+    """1 where a claim could not be tried, 3 where a headline is contradicted, 4 where nothing is testable, else 0."""
     if any(claim["broken"] for claim in document["claims"]):
         return 1
     heads = [verdict for verdict in document["verdicts"] if verdict["is_headline"]]
-    return CONTRADICTED if any(verdict["verdict"] == "contradicted" for verdict in heads) else 0
+    if any(verdict["verdict"] == "contradicted" for verdict in heads):
+        return CONTRADICTED
+    return NOT_TESTABLE if all(v["verdict"] == "not testable" for v in document["verdicts"]) else 0
 
 
 def headline_of(document: Mapping[str, Any]) -> str:
@@ -215,8 +217,3 @@ def _broken(records: CellRecords) -> str:
         ended_well.setdefault(f"launches of {arm}", []).append(not math.isnan(rate) or arm in records.untestable)
     bad = [name for name, each in ended_well.items() if not any(each)]
     return f"no trial of {', '.join(bad)} ended well" if bad else ""
-
-
-def paired_of(card: Claim) -> Sequence[Statement]:
-    """The statements whose evidence is pairs of trials."""
-    return [said for said in card.said if said.kind in PAIRED]

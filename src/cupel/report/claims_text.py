@@ -10,7 +10,7 @@ from typing import Any, TextIO
 from cupel.report.claim_words import GRAVE, SIGNS, WORDS, alike_failures, effect_text, estimator_text, number
 from cupel.report.console import hanging, open_console, styled
 from cupel.report.words import Sign, num, plain, tail_of
-from cupel.spec.events import Decided, JobEnded, Looked
+from cupel.spec.events import Decided, JobEnded, Looked, TrialsDone
 from cupel.spec.units import format_duration
 
 TONES = {word: sign.tone for word, sign in SIGNS.items()}
@@ -136,7 +136,7 @@ class ClaimsLive:
     def __init__(self, *, file: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = open_console(sys.stderr if file is None else file)
         self._clock = clock
-        self._next_s = clock() + HEARTBEAT_S
+        self._next_s = self._next_look_s = clock() + HEARTBEAT_S
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -148,8 +148,11 @@ class ClaimsLive:
             self.say(event.text)
         elif isinstance(event, JobEnded) and event.status == "failed":
             self.say(f"{event.job.stem} {event.job.arm}: launch {event.job.launch} failed: {event.message}")
-        elif isinstance(event, Looked) and (event.is_over or self._clock() >= self._next_s):
+        elif isinstance(event, TrialsDone) and self._clock() >= self._next_s:
             self._next_s = self._clock() + HEARTBEAT_S
+            self.say(f"{event.label}: {event.part}, {event.num} of {num(event.of, 'trial')}")
+        elif isinstance(event, Looked) and (event.is_over or self._clock() >= self._next_look_s):
+            self._next_look_s = self._clock() + HEARTBEAT_S
             self._console.print(styled(plain(_looked(event)), TONES[event.verdict] if event.is_over else ""))
 
 

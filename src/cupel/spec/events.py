@@ -116,6 +116,23 @@ class Finished:
 
 
 @dataclass(frozen=True)
+class TrialsDone:
+    """Trials of a claim go on.
+
+    Args:
+        label: the claim, as people name it.
+        part: what they are for: `tuning`, `pairs`, `instances`, ...
+        num: how many of this batch have ended.
+        of: how many it has.
+    """
+
+    label: str
+    part: str
+    num: int
+    of: int
+
+
+@dataclass(frozen=True)
 class Looked:
     """The study looked at a statement of a claim.
 

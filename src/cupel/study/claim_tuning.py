@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any, Protocol
 
 from cupel.ledger.claim_log import CellRecords, Tuned, hp_text
 from cupel.run.claim_plan import ClaimCell
 from cupel.spec.errors import UsageError
-from cupel.spec.events import Decided
+from cupel.spec.events import Decided, TrialsDone
 from cupel.spec.job import Job
 from cupel.spec.statement import PAIRED, Statement
 from cupel.spec.trial import TrialEnded
@@ -77,7 +77,7 @@ class ClaimTuning:
         if self._space:
             yield Decided(f"{self._cell.label}: tuning {', '.join(self._space)} with as many trials each.")
 
-    def tune(self, trials: Trials, index: int | None) -> Iterator[Decided]:
+    def tune(self, trials: Trials, index: int | None) -> Iterator[Decided | TrialsDone]:
         """Tune the arms for all trials, or for one where tuning is a source that varies; nothing where it was done."""
         if not self._space or any((arm, index) in self._records.tuned for arm in self._space):
             return
@@ -85,8 +85,8 @@ class ClaimTuning:
         self.is_unfinished = True
         asked = tuning.first()
         while asked:
-            if not self._try(asked, tuning, trials, index):
-                return  # stopped by the user
+            if not (yield from self._try(asked, tuning, trials, index)):
+                return  # stopped, or another claim's turn
             asked = [] if tuning.is_settled and _is_level(tuning) else tuning.next()
         self.is_unfinished = False
         for arm, mine in tuning.arms.items():
@@ -103,7 +103,7 @@ class ClaimTuning:
 
     def _try(
         self, asked: Sequence[tuple[str, dict[str, Any]]], tuning: EqualTuning, trials: Trials, index: int | None
-    ) -> bool:
+    ) -> Generator[TrialsDone, None, bool]:
         """Try configurations and tell their losses; False where some were not done."""
         stream = "tuning" if index is None else f"tuning {index}"
         seeds = range(SEEDS[self._cell.job.size])
@@ -112,9 +112,10 @@ class ClaimTuning:
         }
         known = self._records.trials
         todo = [job for (arm, hp, k), job in jobs.items() if ("trial", stream, arm, k, hp) not in known]
-        for ended in trials.run(todo):
+        for num, ended in enumerate(trials.run(todo), start=1):
             self._records.take(ended)
             self._log.trial(ended)
+            yield TrialsDone(self._cell.label, "tuning", num, len(todo))
         for arm, hp in asked:
             ended_all = [known.get(("trial", stream, arm, k, hp_text(hp))) for k in seeds]
             if any(ended is None for ended in ended_all):

@@ -19,7 +19,7 @@ from cupel.ledger.claim_log import CellRecords, missing_metric
 from cupel.run.claim_plan import ClaimCell, ClaimPlan
 from cupel.run.order import shuffled
 from cupel.run.stop import Stop
-from cupel.spec.events import Decided, Event, JobEnded, Looked
+from cupel.spec.events import Decided, Event, JobEnded, Looked, TrialsDone
 from cupel.spec.job import Job
 from cupel.spec.seeds import Seeds
 from cupel.spec.statement import PAIRED, Statement
@@ -38,7 +38,9 @@ BROKEN = 3
 """An arm whose first trials all failed, so many of them, is not tried further."""
 VARIED = 10
 """Trials for the spread that one source of variation makes alone."""
-Told: TypeAlias = Looked | Decided | Event
+PARTS = {"instance": "instances", "recompute": "recorded data"}
+"""What trials are for, in a word, by their kind; those of arms make pairs."""
+Told: TypeAlias = Looked | TrialsDone | Event
 
 
 class Trials(Protocol):
@@ -247,8 +249,10 @@ class ClaimStudy:
 
     def _do(self, jobs: Iterable[Job], trials: Trials, chosen: Sequence[Statement]) -> Iterator[Told]:
         """Do trials and learn from them."""
-        for ended in trials.run(jobs):
+        asked = list(jobs)
+        for num, ended in enumerate(trials.run(asked), start=1):
             self._take(ended, chosen)
+            yield TrialsDone(self._cell.label, PARTS.get(ended.job.kind, "pairs"), num, len(asked))
             if ended.status == "failed":
                 where = f"{ended.job.arm or ended.job.kind} {ended.job.launch}"
                 yield Decided(f"{self._cell.label}: {where} failed: {ended.reason}: {ended.message}")
