@@ -156,6 +156,11 @@ def test_leading_dimensions_are_kept_and_no_generator_is_touched():
         (lambda: HierarchicalSoftmax(3, 0), "3 inputs and 0 outputs"),
         (lambda: HierarchicalSoftmax(3, 4, counts=torch.ones(3)), "counts (3,) were given; expected 4"),
         (lambda: filled()(torch.zeros(2, 4), torch.zeros(2, dtype=torch.int64)), "expected (..., 3)"),
+        (
+            lambda: filled()(torch.zeros(2, 3), torch.tensor([0, -1])),
+            "target runs from -1 to 0; expected outputs from 0",
+        ),
+        (lambda: filled()(torch.zeros(2, 3), torch.tensor([0, 9])), "target runs from 0 to 9"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_words(asked, words):

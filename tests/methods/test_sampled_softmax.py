@@ -141,6 +141,11 @@ def test_the_global_generator_is_left_alone_and_seeds_tell_draws():
         (lambda: made(2, counts=torch.ones(3)), "counts (3,) were given; expected 12"),
         (lambda: made(2, counts=-torch.ones(12)), "at least 0"),
         (lambda: made(2)(torch.zeros(2, 4), torch.zeros(2, dtype=torch.int64)), "expected (..., 3)"),
+        (
+            lambda: made(2)(torch.zeros(2, 3), torch.tensor([0, -1])),
+            "target runs from -1 to 0; expected outputs from 0",
+        ),
+        (lambda: made(2)(torch.zeros(2, 3), torch.tensor([0, 12])), "target runs from 0 to 12"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_words(asked, words):

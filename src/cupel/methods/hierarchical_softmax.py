@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cupel.methods.target_places import check_single_targets
 from cupel.spec.errors import UsageError
 
 
@@ -82,13 +83,9 @@ class HierarchicalSoftmax(nn.Module):
             A loss for each example, (...).
 
         Raises:
-            UsageError: shapes do not fit.
+            UsageError: shapes do not fit, or an output does not exist.
         """
-        if inputs.shape[:-1] != target.shape or inputs.shape[-1:] != (self.num_inputs,):
-            raise UsageError(
-                f"inputs {tuple(inputs.shape)} with target {tuple(target.shape)} were given; expected (..., "
-                f"{self.num_inputs}) with (...)."
-            )
+        check_single_targets(inputs, target, size=(self.num_inputs, self.num_outputs))
         path, turn = self.path[target], self.turn[target]
         units = functional.embedding(path, self.weight, sparse=True) @ inputs[..., None]
         units = (units + functional.embedding(path, self.bias, sparse=True)).squeeze(-1)

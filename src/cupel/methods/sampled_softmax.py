@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cupel.methods.target_places import check_single_targets
 from cupel.spec.errors import UsageError
 
 POWER = 0.75
@@ -93,13 +94,9 @@ class SampledSoftmax(nn.Module):
             A loss for each example, (...).
 
         Raises:
-            UsageError: shapes do not fit.
+            UsageError: shapes do not fit, or an output does not exist.
         """
-        if inputs.shape[:-1] != target.shape or inputs.shape[-1:] != (self.num_inputs,):
-            raise UsageError(
-                f"inputs {tuple(inputs.shape)} with target {tuple(target.shape)} were given; expected (..., "
-                f"{self.num_inputs}) with (...)."
-            )
+        check_single_targets(inputs, target, size=(self.num_inputs, self.num_outputs))
         h, places, drawn = inputs.reshape(-1, self.num_inputs), target.flatten(), self.draw()
         rows = functional.embedding(places, self.weight, sparse=True)
         own = (h * rows).sum(1) + functional.embedding(places, self.bias, sparse=True).squeeze(1)

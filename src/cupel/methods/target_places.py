@@ -1,4 +1,4 @@
-"""Sparse targets as positions and values, checked and brought into one form; and the weight that a layer starts at."""
+"""Targets of layers with very many outputs, checked and brought into one form; and the weight that a layer starts at."""
 
 from __future__ import annotations
 
@@ -49,6 +49,27 @@ def placed_targets(
     if places.shape[1] > 1:
         return _without_repeats(places, values)
     return places, torch.where(places < 0, 0.0, values) if lowest < 0 else values
+
+
+def check_single_targets(inputs: Tensor, target: Tensor, *, size: tuple[int, int]) -> None:
+    """Refuse a batch whose examples do not have one existing output each.
+
+    Args:
+        inputs: (..., d).
+        target: int64 outputs in [0, D), (...).
+        size: d and D.
+
+    Raises:
+        UsageError: shapes do not fit, or an output does not exist; a negative one would be counted from the end.
+    """
+    if inputs.shape[:-1] != target.shape or inputs.shape[-1:] != size[:1]:
+        raise UsageError(
+            f"inputs {tuple(inputs.shape)} with target {tuple(target.shape)} were given; expected (..., {size[0]}) "
+            "with (...)."
+        )
+    lowest, highest = (int(end) for end in torch.aminmax(target)) if target.numel() else (0, 0)
+    if not 0 <= lowest <= highest < size[1]:
+        raise UsageError(f"target runs from {lowest} to {highest}; expected outputs from 0 to {size[1] - 1}.")
 
 
 def _without_repeats(places: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
