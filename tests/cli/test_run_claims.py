@@ -257,3 +257,43 @@ def test_a_run_on_a_full_disk_says_so(claim, capsys, monkeypatch):
     monkeypatch.setattr(ClaimLog, "write", full)
     assert main(["run", claim(), "--size", "tiny"]) == 2
     assert "No space left" in capsys.readouterr().err
+
+
+SPEED = """
+from pathlib import Path
+
+from cupel.spec.claim import Claim
+from cupel.spec.protocols import Done
+
+CARD = Claim(
+    says="A is as fast as B", source="a test", arms={"method": "a", "baseline": "b"}, needs=("torch",),
+    statements=({"name": "rate", "kind": "speed", "says": "A is as fast as B", "metric": "rate", "better": "higher",
+     "scale": "log", "sentence": "equivalence", "margin": 9.0},),
+    tiny={"n": 1}, small={"n": 1}, full={"n": 1},
+)
+
+
+def task(sizes, slot, rng):
+    return "cupel.run.worker" in Path("/proc/self/cmdline").read_text()
+
+
+def method(task, slot, rng, hp):
+    def step():
+        sum(range(20_000))
+        return Done(1 if task else 1e-9)
+    return step
+
+
+def baseline(task, slot, rng, hp):
+    return method(task, slot, rng, hp)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_launches_of_speed_statements_are_fresh_processes(tmp_path, monkeypatch, capsys):
+    """A worker that a server forked would have that server's command line."""
+    pytest.importorskip("torch", reason="servers load torch")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a_vs_b.py").write_text(SPEED, encoding="utf-8")
+    _, document = run(capsys, "./a_vs_b.py", "--pairs", "1")
+    assert min(arm["rate"]["mean"] for arm in document["claims"][0]["arms"]) > 1

@@ -113,7 +113,8 @@ def _try(plan: ClaimPlan, folder: RunFolder, stop: Stop) -> None:
             needs={need for each in needs.values() for need in each},
         )  # fmt: skip
         trials = stack.enter_context(pool)
-        launches = stack.enter_context(LocalBackend(folder, stop, needs=needs, launch_of={}))
+        # a rate is measured in a process that shares nothing with another's, its imports included
+        launches = stack.enter_context(LocalBackend(folder, stop, needs=needs, launch_of={}, preloads=False))
         budget = plan.request.budget_s
         within = "until each verdict is in" if budget is None else f"within {format_duration(budget)}"
         live.say(f"{plan.name}: {len(plan.cells)} claim{'s' if len(plan.cells) != 1 else ''} {within}; {folder.path}")

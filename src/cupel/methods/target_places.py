@@ -1,4 +1,4 @@
-"""Targets of layers with very many outputs, checked and brought into one form; and the weight that a layer starts at."""
+"""Targets of layers with very many outputs, checked and in one form; and the weight that a layer starts at."""
 
 from __future__ import annotations
 
