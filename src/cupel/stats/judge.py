@@ -301,7 +301,7 @@ def _reason(statement: Statement, found: Judgement, shown: Interval | None) -> s
         "supported": f"lies wholly beyond {beyond}",
         "equivalent": "lies inside the region of practical equivalence",
         "contradicted": f"lies wholly {side}",
-        "undecided": f"holds {beyond}",
+        "undecided": f"does not exclude {beyond}",
     }
     return f"{place} {said[found.verdict]}."
 
